@@ -1,0 +1,1 @@
+"""The whole life of an LLM product as one Dagster lineage graph."""

@@ -1,0 +1,170 @@
+"""The words of `configs/pipelines/<name>.yaml`: one file is one product. Each field's description is its documentation.
+
+Paths are relative to the project folder (the one that holds `configs/`).
+"""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from .words import Cron, ExistingPath, Owner, Positive, Share, Words
+
+
+class Columns(Words):
+    """Which column of a table (CSV, JSON Lines) holds what; each row becomes one document."""
+
+    id: str = Field(description="Column with a value that names the row for ever")
+    text: str = Field(description="Column with the text")
+    title: str | None = Field(None, description="Column with a title")
+
+
+class Source(Words):
+    """A place that documents come from."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="Short name; first part of each document id")
+    path: ExistingPath = Field(description="Folder to read, below the project folder or absolute")
+    include: list[str] = Field(["**/*"], min_length=1, description="File patterns to take, such as '**/*.md'")
+    exclude: list[str] = Field([], description="File patterns to leave out")
+    columns: Columns | None = Field(None, description="For tables: one document per row. Without it a table is one document")
+    licence: str = Field(description="Licence of the texts (an SPDX name, or your own words)")
+    language: str | None = Field(None, description="Language of all texts here ('en'); found by itself when left out")
+
+
+class NearDuplicates(Words):
+    """Documents that are almost the same text: the first by id is kept."""
+
+    similarity: Share = Field(0.8, description="Share of common three-word sequences from which two texts count as the same")
+
+
+PersonalData = Literal["email", "phone", "iban", "card", "ip"]
+
+
+class Cleaning(Words):
+    """What is done to texts before they are used."""
+
+    languages: list[str] = Field(["en"], min_length=1, description="Languages to keep; other documents are skipped")
+    minimum_characters: Positive = Field(200, description="Shorter documents are skipped")
+    near_duplicates: NearDuplicates = NearDuplicates()
+    personal_data: list[PersonalData] = Field(
+        ["email", "phone", "iban", "card", "ip"], description="Kinds of personal data that are replaced by a placeholder"
+    )
+    stop_when_deleted_above: Share = Field(0.2, description="Stop when more than this share of documents disappears at once")
+    allow_deletions_in: str | None = Field(
+        None, description="The exact snapshot id (named by the error) for which a mass deletion is wanted"
+    )
+
+
+class Chunks(Words):
+    """How documents are cut into passages."""
+
+    tokens: Positive = Field(96, description="Most tokens of the embedding model in one passage")
+    overlap: int = Field(0, ge=0, description="Tokens repeated from the end of the passage before")
+
+    @model_validator(mode="after")
+    def _room_for_new_text(self):
+        if self.overlap * 2 > self.tokens:
+            raise ValueError(f"an overlap of at most half of tokens ({self.tokens // 2})")
+        return self
+
+
+class Embeddings(Words):
+    """The model that turns passages into vectors."""
+
+    model: str = Field(
+        "sentence-transformers/all-MiniLM-L6-v2", description="A folder, or a hub name of a sentence-transformers model"
+    )
+    revision: str | None = Field(
+        "1110a243fdf4706b3f48f1d95db1a4f5529b4d41", pattern=r"^[0-9a-f]{40}$", description="Commit of the hub model"
+    )
+    sha256: str = Field(
+        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        pattern=r"^[0-9a-f]{64}$",
+        description="sha256 of model.safetensors; weights that differ are refused",
+    )
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="Number format of the computation")
+
+
+class Index(Words):
+    """Where vectors are kept and searched."""
+
+    url: str | None = Field(None, description="Address of a Qdrant server; without it the index lives in this project's home")
+    keep_versions: Positive = Field(5, description="Index versions kept beside those that a release needs")
+
+
+class Questions(Words):
+    """Questions with known answers: what quality is measured with."""
+
+    path: ExistingPath = Field(
+        description="Folder or pattern of JSON Lines files: id, question, answers, documents, answerable"
+    )
+    held_out: float = Field(0.5, gt=0, lt=1, description="Share of document clusters kept for evaluation, never trained on")
+
+
+class Training(Words):
+    """How the model learns from the documents."""
+
+    recipe: ExistingPath = Field(description="File under configs/recipes/ with the whole training run")
+    pairs_per_document: int = Field(
+        12, ge=0, description="Question-answer pairs made from each training document without a model"
+    )
+
+
+class Answers(Words):
+    """How a question is answered."""
+
+    passages: Positive = Field(2, description="Passages from the index that the model reads")
+    max_new_tokens: Positive = Field(24, description="Longest answer, in tokens of the model")
+    refusal: str = Field("not in the documents", description="What the model says when the passages hold no answer")
+
+
+class Gate(Words):
+    """What a candidate must show before it answers users."""
+
+    metric: str = Field("token_f1", description="The score that decides")
+    minimum: Share = Field(description="Lowest score that may be released")
+    beat_base_by: Share = Field(0.0, description="The 95 % interval of (fine-tuned minus base) must lie above this")
+    not_worse_than_champion_by: Share = Field(0.03, description="Allowed loss against the released model on the same questions")
+    minimum_hit_at_5: Share = Field(0.5, description="Lowest share of questions whose document is among the first five found")
+    coverage: Share = Field(0.98, description="Lowest share of questions that must have been scored")
+
+
+class Drift(Words):
+    """When the corpus has changed so much that a retrain is worth it."""
+
+    documents_changed: Share = Field(0.25, description="Share of documents added, edited or removed since the last release")
+    vocabulary: Share = Field(0.1, description="Jensen-Shannon distance between word frequencies")
+    embeddings: Share = Field(0.1, description="Cosine distance between the mean vectors")
+
+
+class Automation(Words):
+    """When things run by themselves. Times are cron lines."""
+
+    reindex: Cron = Field("0 2 * * *", description="Nightly: documents to index")
+    retrain: Cron = Field("0 4 * * *", description="Nightly: training to release; does nothing when nothing changed")
+    timezone: str = Field("UTC", description="Time zone of the two")
+    look_for_documents_every: Positive = Field(300, description="Seconds between looks for new documents")
+
+
+class Pipeline(Words):
+    """One product, from documents to a released model."""
+
+    description: str = Field(description="One sentence for the people who open the asset graph")
+    owner: Owner = Field(description="Who is asked and alerted: 'team:name' or an e-mail address")
+    documents: list[Source] = Field(min_length=1, description="Where documents come from")
+    cleaning: Cleaning = Cleaning()
+    chunks: Chunks = Chunks()
+    embeddings: Embeddings = Embeddings()
+    index: Index = Index()
+    questions: Questions = Field(description="The section that names questions with known answers")
+    training: Training = Field(description="The section that names the training recipe")
+    answers: Answers = Answers()
+    gate: Gate = Field(description="The section that says what may be released")
+    drift: Drift = Drift()
+    automation: Automation = Automation()
+
+    @model_validator(mode="after")
+    def _one_name_per_source(self):
+        names = [source.name for source in self.documents]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"one name per source; {repeated[0]!r} is used twice")
+        return self

@@ -1,0 +1,43 @@
+"""Identities: canonical JSON, digests of values and files, and the fingerprint that says whether work is already done.
+
+No time, host, path or run id ever enters a digest.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def canonical_json(value: Any) -> str:
+    """One spelling per value: sorted keys, no spaces, NaN refused. Pydantic models are dumped first."""
+
+    def plain(item: Any) -> Any:
+        if hasattr(item, "model_dump"):
+            return item.model_dump(mode="json")
+        if isinstance(item, Path):
+            return item.as_posix()
+        raise TypeError(f"{type(item).__name__} has no canonical form")
+
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False, default=plain)
+
+
+def digest(value: Any) -> str:
+    """sha256 of the canonical form, 64 hex digits."""
+    return hashlib.sha256(canonical_json(value).encode("utf-8")).hexdigest()
+
+
+def text_digest(text: str) -> str:
+    """sha256 of the UTF-8 bytes of a text: the content hash that work is keyed by."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def fingerprint(code: str, config: Any, parents: Mapping[str, str]) -> str:
+    """Identity of a step before it runs: code version, the config that matters, digests of what it reads."""
+    return digest({"code": code, "config": config, "parents": dict(parents)})

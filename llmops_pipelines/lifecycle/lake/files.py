@@ -1,0 +1,76 @@
+"""Durable file operations. Everything that must survive a crash is written here and nowhere else.
+
+Two ways to become visible: `publish_directory` and `write_once` (first writer wins), `replace` (a pointer that moves).
+"""
+
+import json
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+
+def sync_directory(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_tree(path: Path) -> None:
+    """Flush every file and directory below `path` to the disk, leaves first."""
+    for folder, _, names in os.walk(path, topdown=False):
+        for name in names:
+            with open(os.path.join(folder, name), "rb") as stream:
+                os.fsync(stream.fileno())
+        sync_directory(Path(folder))
+
+
+def _write_aside(path: Path, data: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    with aside.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return aside
+
+
+def write_once(path: Path, data: bytes) -> bool:
+    """Create `path` with `data` unless it exists. Returns whether this call created it; never a partial file."""
+    aside = _write_aside(path, data)
+    try:
+        os.link(aside, path)
+        sync_directory(path.parent)
+        return True
+    except FileExistsError:
+        return False
+    finally:
+        aside.unlink()
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Point `path` at new content in one atomic move. For pointers only: content itself is write-once."""
+    os.replace(_write_aside(path, data), path)
+    sync_directory(path.parent)
+
+
+def publish_directory(staging: Path, final: Path) -> bool:
+    """Make a finished staging directory visible as `final`. Returns False (and drops the staging) if somebody was first."""
+    sync_tree(staging)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.rename(staging, final)  # refuses a non-empty target: the first writer wins
+    except OSError:
+        if not final.is_dir():
+            raise
+        shutil.rmtree(staging)
+        return False
+    sync_directory(final.parent)
+    return True
+
+
+def to_json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n").encode("utf-8")

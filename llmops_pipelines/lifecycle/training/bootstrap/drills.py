@@ -1,0 +1,256 @@
+"""Drills: invented passages with questions whose answers are spans of them, and cloze questions over real text.
+
+A drill teaches a small model to find the sentence a question is about and to copy a part of it. All of it follows from the
+seed. What a drill may state is in `frames.py`; tokens, batches and training are in `train.py`.
+"""
+
+import random
+import re
+from dataclasses import dataclass, field
+
+from llmops_pipelines.lifecycle.training.bootstrap.frames import Frame, parse_frames
+
+# Never the product's prompt: fine-tuning has to be what teaches that format.
+LAYOUTS = (("", "\n? ", "\n="), ("<< ", " >>\nAsked: ", "\nFound:"), ("# Notes\n", "\n* ", " ->"))
+
+ONSETS = "b br c ch d dr f fl g gr h j k kr l m n p pr r s sk sl st t th tr v w".split()
+VOWELS = "a e i o u a e i o ai ea ee oa ou y".split()
+CODAS = "l n r s t k m d sh nd rn rt ll ck x g th".split()
+NOUNS = """anchor alarm archive axle barge barrel basin beacon bell bench berth boiler book bottle bow bridge brush bucket buoy cabin cable
+camera canteen card cargo ceremony chain chart chest chimney clinic clock coat committee compass contract cook course crane crate crew cup
+davit deck depot desk diesel diver dock door drill drum duty engine exam fair fare fence ferry festival fender filter fire flag floor fog
+fuel funnel gallery gangway garage gate gauge gear generator glass grant guard hall hammer harbour hatch heater helmet hoist hook horn hose
+hull inquiry inspection jacket jetty key kiosk kitchen ladder lamp launch lease ledger lens letter library licence lifeboat lift light line
+list lock locker log lounge machine manual map market mast meeting mirror mooring motor museum net notice office oven paint panel parcel
+pass patrol permit photo pier pilot pipe plan plate platform plug pole pond pontoon post propeller pump quay radio raft rail ramp record
+register report rescue road rope route rudder rule saddle safe sail sample school screen seal season shed shelter shift ship shop shore signal
+siren slipway spare staff stair station steam store storm strap supply survey switch table tank tap team tender terminal ticket tide timber tool
+torch tow tower tower track trailer training trap tray trolley truck tug tunnel uniform valve van vault vessel wage walk wall ward warehouse
+watch water weather wheel whistle winch window wing wire workshop yard""".split()
+ADJECTIVES = """annual big black blue brass brown central cold daily deep double dry early eastern electric emergency empty first fixed foreign
+free front great green grey half heavy high hot inner iron large last late left little local long lower main monthly narrow new night north
+northern official oil old open outer plain portable private public quick rear red repaired reserve right rusty safe sealed second short
+silver small south southern special spare steel summer temporary third thick tidal upper weekly western white wide winter wooden yellow young""".split()
+PLURALS = """bicycles blankets boats boxes bags beds bolts buckets buoys cabins cars chairs children clerks coats crew members cups dogs engines
+extinguishers flares gloves guests helmets houses jackets keys ladders lamps lanterns lifejackets machines masks nets nurses officers pages pallets
+panels parcels passengers people pets places pumps rafts rooms ropes rounds screws seats sheep signals spaces steps suitcases tables tests
+tickets tins torches towels trips tyres vans vehicles visitors volunteers windows workers""".replace("crew members", "crew").split()
+ROLES = """head of engineering|harbour master|safety officer|chief keeper|night clerk|duty officer|second mate|ship's cook|yard foreman|pilot|
+radio operator|director|treasurer|stores manager|deputy mate|lookout|bosun|driver|nurse|inspector|ticket clerk|crane driver|head of service|
+deck hand|engineer on watch|terminal manager|chair of the board|apprentice|master|purser|diver|archivist|trainer|caretaker""".replace("\n", "").split("|")
+VERBS = """call check close open sign lock move read test clean count report send stop start paint carry lift watch wash weigh inform leave ring
+write to warn follow replace fill empty lower raise return show wear collect switch off switch on hand over look after""".replace(
+    "write to", "write_to").replace("switch off", "switch_off").replace("switch on", "switch_on").replace(
+    "hand over", "hand_over").replace("look after", "look_after").split()
+HAPPENINGS = """a broken shaft|thick fog|a fire in the galley|a fall of rock|a blocked pipe|heavy ice|a lost key|a flat battery|an oil leak|a loose
+bolt|a late train|a storm from the west|low water|a wrong signal|a sick passenger|a man overboard|a power cut|rust|a false alarm|a spring
+tide|a strike|a shortage of staff|a rope in the propeller|lightning|a cracked window|a swarm of bees|high swell|a burnt fuse|a spilt
+cargo|salt in the filter|a strong current|the great flood|a wedding|the end of the war""".replace("\n", " ").split("|")
+STUFF = """oak|steel|cast iron|granite|brass|copper|canvas|light oil|marine diesel|red lead|sand|fresh water|salt water|soap and water|glass wool|
+coal|paraffin|larch|concrete|tar|linseed oil|white paint|rubber|hemp|slate|peat|aluminium|vinegar|battery power|biogas|grey wool|brick""".replace("\n", "").split("|")
+COLOURS = "red green white blue yellow black grey orange brown purple pink amber".split()
+GROUPS = """children under 6|residents|students|visitors|cyclists|foot passengers|school groups|drivers|members of the crew|volunteers|people over 67|
+holders of a blue card|islanders|apprentices|keepers|dog owners|lorry drivers|nurses on duty|families|season ticket holders|contractors|fishermen""".replace("\n", "").split("|")
+MONTHS = "January February March April May June July August September October November December".split()
+SMALL = "two three four five six seven eight nine ten twelve".split()
+UNITS = {"metres": ["metres"], "duration": ["minutes", "hours", "days", "weeks", "months", "years"], "power": ["kW", "kilowatts", "volts"],
+         "speed": ["knots", "km an hour"], "weight": ["tonnes", "kg", "kilograms"], "percent": ["per cent", "%"]}
+PLACE_TAILS = ["", "", "", " Bay", " Quay", " Head", " Pier", " Haven", " Point", " Ness", " Slip", " Rock"]
+
+
+@dataclass(frozen=True)
+class Drill:
+    """A passage and questions on it; each answer is a verbatim span of the passage."""
+
+    context: str
+    questions: tuple[tuple[str, str], ...]
+
+
+@dataclass
+class Fact:
+    """A frame with its slots filled, and the sentence that states it."""
+
+    frame: Frame
+    values: dict[str, str]
+    sentence: str = ""
+    words: frozenset[str] = field(default_factory=frozenset)
+
+
+def name(rng: random.Random) -> str:
+    """An invented proper name of one to three syllables."""
+    count = rng.choices((1, 2, 3), (2, 6, 1))[0]
+    text = "".join(rng.choice(ONSETS) + rng.choice(VOWELS) for _ in range(count))
+    return (text + (rng.choice(CODAS) if rng.random() < 0.7 else "")).capitalize()
+
+
+def number(rng: random.Random, digits: int) -> str:
+    """A number of up to `digits` digits, as people write it."""
+    value = rng.randrange(1, 10 ** rng.randint(1, digits))
+    return f"{value:,}" if rng.random() < 0.8 else str(value)
+
+
+def thing(rng: random.Random) -> str:
+    """An invented object, without an article."""
+    noun, kind = rng.choice(NOUNS), rng.random()
+    if kind < 0.3:
+        return f"{name(rng)} {noun}"
+    if kind < 0.55:
+        return f"{rng.choice(ADJECTIVES)} {noun}"
+    if kind < 0.7:
+        return f"{rng.choice(NOUNS)} {noun}"
+    if kind < 0.8:
+        return f"{rng.choice(ADJECTIVES)} {rng.choice(NOUNS)} {noun}"
+    return f"{rng.choice(['MV ', 'SS ', 'yacht ', 'boat '])}{name(rng)}" if kind < 0.9 else f"{noun} at {name(rng)}"
+
+
+def value(rng: random.Random, kind: str) -> str:
+    """A fresh value of a slot type used in `frames.py`."""
+    if kind in UNITS:
+        figure = number(rng, 2 if kind in ("duration", "percent", "speed") else 3)
+        if kind == "duration" and rng.random() < 0.3:
+            figure = rng.choice(SMALL)
+        elif kind in ("metres", "weight", "speed") and rng.random() < 0.3:
+            figure += f".{rng.randint(1, 9)}"
+        return f"{figure} {rng.choice(UNITS[kind])}"
+    makers = {
+        "thing": lambda: thing(rng), "year": lambda: str(rng.randint(1820, 2039)), "count": lambda: number(rng, 4),
+        "plural": lambda: rng.choice(PLURALS), "money": lambda: f"{number(rng, 4)} {rng.choice(['kr', 'crowns'])}",
+        "place": lambda: name(rng) + rng.choice(PLACE_TAILS), "person": lambda: f"{name(rng)} {name(rng)}",
+        "role": lambda: rng.choice(ROLES), "clock": lambda: f"{rng.randint(0, 23):02d}:{rng.randrange(0, 60, 5):02d}",
+        "date": lambda: f"{rng.randint(1, 28)} {rng.choice(MONTHS)}" + (f" {rng.randint(1990, 2039)}" if rng.random() < 0.5 else ""),
+        "deed": lambda: f"{rng.choice(VERBS).replace('_', ' ')} the {thing(rng)}", "happening": lambda: rng.choice(HAPPENINGS),
+        "stuff": lambda: rng.choice(STUFF), "colour": lambda: rng.choice(COLOURS), "group": lambda: rng.choice(GROUPS),
+        "code": lambda: rng.choice([str(rng.randint(1, 99)), f"{rng.choice('ABCDEKLMRST')}{rng.randint(1, 99)}", f"{rng.choice('ABCDEKLMRST')}-{rng.randint(1, 999)}"]),
+    }
+    return makers[kind]()
+
+
+def capital(text: str) -> str:
+    """`text` with its first letter in upper case."""
+    return text[:1].upper() + text[1:]
+
+
+def fill(template: str, values: dict[str, str]) -> str:
+    """A template of `frames.py` with its slots replaced."""
+    return capital(re.sub(r"\{(\w)\}", lambda m: values[m.group(1)], template))
+
+
+def facts(rng: random.Random, frames: list[Frame], count: int) -> list[Fact]:
+    """`count` facts that are easy to mix up: one subject with many properties, one property of many subjects, or a mixture."""
+    mode, out = rng.random(), []
+    subject, chosen = thing(rng), rng.choice(frames)
+    about = [f for f in frames if f.slots.get("x") == "thing"]
+    rng.shuffle(about)
+    for i in range(count):
+        if mode < 0.35:
+            frame = about[i % len(about)]
+        else:
+            frame = chosen if mode < 0.6 or (mode < 0.8 and i % 2) else rng.choice(frames)
+        values = {slot: value(rng, kind) for slot, kind in frame.slots.items()}
+        if mode < 0.35:
+            values["x"] = subject
+        elif out and out[-1].frame is frame and len(values) > 2 and rng.random() < 0.5:
+            shared = rng.choice(sorted(values))
+            values[shared] = out[-1].values[shared]
+        fact = Fact(frame, values)
+        fact.sentence = fill(rng.choice(frame.statements), values)
+        if mode < 0.35 and i and rng.random() < 0.4:
+            fact.sentence = capital(re.sub(rf"\b[Tt]he {re.escape(subject)}", "it", fact.sentence, count=1))
+        out.append(fact)
+    return out
+
+
+def ask(rng: random.Random, fact: Fact, others: list[Fact]) -> tuple[str, str] | None:
+    """A question on `fact` that no other fact answers, with its answer; None when there is none."""
+    slot = rng.choice(sorted(fact.frame.questions))
+    template = rng.choice(fact.frame.questions[slot])
+    shown = re.findall(r"\{(\w)\}", template)
+    for other in others:
+        if other is not fact and other.frame is fact.frame and all(other.values[s] == fact.values[s] for s in shown):
+            return None
+    answer = fact.values[slot]
+    if fact.frame.slots[slot] in ("thing",) and rng.random() < 0.5 and f"the {answer}" in fact.sentence:
+        answer = f"the {answer}"
+    if answer not in fact.sentence:
+        answer = capital(answer)
+    return (fill(template, fact.values), answer) if answer in fact.sentence else None
+
+
+def statement_drill(rng: random.Random, frames: list[Frame], sentences: int, questions: int) -> Drill:
+    """A passage of invented sentences, in one to three paragraphs, with questions on some of them."""
+    stated = facts(rng, frames, sentences)
+    rng.shuffle(stated)
+    text = stated[0].sentence
+    for fact in stated[1:]:
+        text += ("\n\n" if rng.random() < 0.12 else "\n- " if rng.random() < 0.06 else " ") + fact.sentence
+    asked = [ask(rng, fact, stated) for fact in rng.choices(stated, k=questions)]
+    return Drill(text, tuple(dict.fromkeys(pair for pair in asked if pair)))
+
+
+def recall_drill(rng: random.Random, pairs: int, questions: int) -> Drill:
+    """Keys with values, asked for by key: the shortest form of finding and copying."""
+    kinds = ["thing", "place", "person", "code", "count", "stuff", "clock", "duration", "role", "date"]
+    first, second = rng.sample(kinds, 2)
+    table: dict[str, str] = {}
+    for _ in range(pairs):
+        table.setdefault(value(rng, first), value(rng, second))
+    sign, end = rng.choice([(": ", "\n"), (" is ", ". "), (" = ", "; "), (" - ", "\n")])
+    text = end.join(f"{key}{sign}{entry}" for key, entry in table.items()) + end.rstrip()
+    keys = rng.choices(list(table), k=questions)
+    return Drill(text, tuple(dict.fromkeys((key, table[key]) for key in keys)))
+
+
+WH = {"number": ["How many", "How much", "What number of"], "clock": ["When", "At what time"], "name": ["Who", "Which", "Where", "What"],
+      "words": ["What", "Which", "What kind of", "How", "Where"]}
+SPAN = re.compile(r"\b\d\d:\d\d\b|\b\d[\d,.]*\d\b(?: [a-z]+)?|\b\d\b(?: [a-z]+)?|\b[A-Z][a-z]+(?: [A-Z][a-z]+)+\b|\b[A-Z][a-z]+\b|\b[a-z]{4,}(?: [a-z]+)?\b")
+
+
+def cloze_pair(rng: random.Random, sentence: str) -> tuple[str, str] | None:
+    """A question made of a real sentence's other words, and the span that was taken out."""
+    spans = [m for m in SPAN.finditer(sentence) if m.start() > 0]
+    if len(sentence.split()) < 6 or not spans:
+        return None
+    strong = [m for m in spans if not m.group()[0].islower()]
+    taken = rng.choice(strong if strong and rng.random() < 0.8 else spans)
+    span = taken.group()
+    kind = "clock" if ":" in span else "number" if span[0].isdigit() else "name" if span[0].isupper() else "words"
+    before, after = sentence[: taken.start()].split(), sentence[taken.end():].rstrip(".").split()
+    if rng.random() < 0.3:
+        return " ".join([*before[-8:], "____", *after[:8]]), span
+    kept = [w for w in before[-9:] + after[:9] if rng.random() < 0.8]
+    if rng.random() < 0.2:
+        kept = after[:9] + before[-9:]
+    return f"{rng.choice(WH[kind])} {' '.join(kept).strip(',;')}?", span
+
+
+def text_drill(rng: random.Random, passages: list[str], count: int, questions: int) -> Drill:
+    """`count` passages of real text in random order, with cloze questions on them."""
+    picked = rng.sample(passages, min(count, len(passages)))
+    text, pairs = "\n\n".join(picked), []
+    sentences = [s for p in picked for s in re.split(r"(?<=[.!?])\s+|\n", p) if s]
+    for sentence in rng.choices(sentences, k=questions):
+        pair = cloze_pair(rng, sentence)
+        if pair and pair[1] in text:
+            pairs.append(pair)
+    return Drill(text, tuple(dict.fromkeys(pairs)))
+
+
+def make_drill(rng: random.Random, mix: dict[str, float], size: int, passages: list[str], frames: list[Frame] | None = None) -> Drill:
+    """A drill of a kind drawn from `mix` (recall, statements, text), its context about `size` tokens long."""
+    kind = rng.choices(list(mix), list(mix.values()))[0]
+    length = rng.uniform(0.4, 1.0) * size
+    if kind == "recall":
+        return recall_drill(rng, max(2, int(length / 12)), 8)
+    if kind == "text" and passages:
+        return text_drill(rng, passages, max(1, min(3, round(length / 110))), 5)
+    return statement_drill(rng, frames or parse_frames(), max(2, int(length / 17)), 6)
+
+
+def render(rng: random.Random, drill: Drill) -> list[tuple[str, str]]:
+    """The drill in one of the layouts as (part, text) pieces; part is `context`, `question`, or `answer`."""
+    head, mark, reply = rng.choice(LAYOUTS)
+    pieces = [("context", head + drill.context)]
+    for question, answer in drill.questions:
+        pieces += [("question", mark + question + reply), ("answer", f" {answer}\n")]
+        mark = mark.lstrip("\n") if mark.startswith("\n") else mark.split("\n")[-1]
+    return pieces

@@ -123,7 +123,9 @@ class Gate(Words):
     metric: str = Field("token_f1", description="The score that decides")
     minimum: Share = Field(description="Lowest score that may be released")
     beat_base_by: Share = Field(0.0, description="The 95 % interval of (fine-tuned minus base) must lie above this")
-    not_worse_than_champion_by: Share = Field(0.03, description="Allowed loss against the released model on the same questions")
+    not_worse_than_champion_by: Share = Field(
+        0.1, description="Loss against the released model that its 95 % interval must rule out"
+    )
     minimum_hit_at_5: Share = Field(0.5, description="Lowest share of questions whose document is among the first five found")
     coverage: Share = Field(0.98, description="Lowest share of questions that must have been scored")
 
@@ -132,6 +134,7 @@ class Drift(Words):
     """When the corpus has changed so much that a retrain is worth it."""
 
     documents_changed: Share = Field(0.25, description="Share of documents added, edited or removed since the last release")
+    lengths: Share = Field(0.25, description="Population stability index of the document lengths")
     vocabulary: Share = Field(0.1, description="Jensen-Shannon distance between word frequencies")
     embeddings: Share = Field(0.1, description="Cosine distance between the mean vectors")
 

@@ -1,1 +1,12 @@
+"""Questions with known answers and training examples, split by document cluster so that nothing is on both sides.
 
+Models are unknown here: pairs are made by rules, and the product prompt is the one border to training and evaluation.
+"""
+
+from .examples import training_examples
+from .leaks import leaks
+from .prompts import prompt
+from .questions import QuestionsError, eval_questions
+from .splits import side
+
+__all__ = ["QuestionsError", "eval_questions", "leaks", "prompt", "side", "training_examples"]

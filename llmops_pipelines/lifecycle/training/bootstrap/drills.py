@@ -200,9 +200,35 @@ def recall_drill(rng: random.Random, pairs: int, questions: int) -> Drill:
     return Drill(text, tuple(dict.fromkeys((key, table[key]) for key in keys)))
 
 
-WH = {"number": ["How many", "How much", "What number of"], "clock": ["When", "At what time"], "name": ["Who", "Which", "Where", "What"],
-      "words": ["What", "Which", "What kind of", "How", "Where"]}
-SPAN = re.compile(r"\b\d\d:\d\d\b|\b\d[\d,.]*\d\b(?: [a-z]+)?|\b\d\b(?: [a-z]+)?|\b[A-Z][a-z]+(?: [A-Z][a-z]+)+\b|\b[A-Z][a-z]+\b|\b[a-z]{4,}(?: [a-z]+)?\b")
+WH = {"number": ["How many", "How many", "How much", "What number of"], "clock": ["When", "At what time", "What time"],
+      "name": ["Who", "Which", "Where", "What"], "words": ["What", "Which", "What kind of", "How", "Where", "When"]}
+SPAN = re.compile(r"\b\d\d:\d\d\b|\b\d[\d,.]*\d\b(?: [a-z]+)?|\b\d\b(?: [a-z]+)?|\b[A-Z][a-z]+(?: [A-Z][a-z]+)+\b|\b[A-Z][a-z]+\b"
+                  r"|\b(?:the |a )?[a-z]{4,}(?: [a-z]+)?\b")
+WORD = re.compile(r"\b(?:[A-Z][a-z]{2,}|[a-z]{5,}|\d+)\b")
+STARTERS = frozenset("The This That There These They She Her His When Where What Who How Each Every All One Two Three And But For From With After Before "
+                     "Only Never Any Not Its Has Are You Your Please Most Some Both".split())
+
+
+def disguise(rng: random.Random, text: str, words: list[str]) -> str:
+    """`text` with some names, figures and words exchanged, the same way throughout, so that only reading it tells what it says."""
+    names, figures, common = rng.random(), rng.random(), rng.random() * 0.3
+    known: dict[str, str] = {}
+
+    def exchange(match: re.Match[str]) -> str:
+        old = match.group()
+        if old not in known:
+            known[old] = old
+            if old.isdigit():
+                if rng.random() < figures:
+                    known[old] = str(rng.randint(1, 9)) + "".join(str(rng.randint(0, 9)) for _ in old[1:])
+            elif old[0].isupper():
+                if old not in STARTERS and rng.random() < names:
+                    known[old] = name(rng)
+            elif rng.random() < common:
+                known[old] = rng.choice(words)
+        return known[old]
+
+    return WORD.sub(exchange, text)
 
 
 def cloze_pair(rng: random.Random, sentence: str) -> tuple[str, str] | None:
@@ -211,28 +237,27 @@ def cloze_pair(rng: random.Random, sentence: str) -> tuple[str, str] | None:
     if len(sentence.split()) < 6 or not spans:
         return None
     strong = [m for m in spans if not m.group()[0].islower()]
-    taken = rng.choice(strong if strong and rng.random() < 0.8 else spans)
+    taken = rng.choice(strong if strong and rng.random() < 0.7 else spans)
     span = taken.group()
     kind = "clock" if ":" in span else "number" if span[0].isdigit() else "name" if span[0].isupper() else "words"
     before, after = sentence[: taken.start()].split(), sentence[taken.end():].rstrip(".").split()
-    if rng.random() < 0.3:
+    shape = rng.random()
+    if shape < 0.2:
         return " ".join([*before[-8:], "____", *after[:8]]), span
-    kept = [w for w in before[-9:] + after[:9] if rng.random() < 0.8]
-    if rng.random() < 0.2:
-        kept = after[:9] + before[-9:]
-    return f"{rng.choice(WH[kind])} {' '.join(kept).strip(',;')}?", span
+    kept = before[-9:] + after[:9]
+    if shape < 0.6:
+        kept = after[: rng.randint(2, 7)] + [rng.choice(["is", "does", "did", "was", "are", "do", "must", "has"])] + before[-8:]
+    kept = [w.strip(",;:()|*") for w in kept if rng.random() < 0.85]
+    return f"{rng.choice(WH[kind])} {' '.join(w for w in kept if w)}?", span
 
 
 def text_drill(rng: random.Random, passages: list[str], count: int, questions: int) -> Drill:
-    """`count` passages of real text in random order, with cloze questions on them."""
-    picked = rng.sample(passages, min(count, len(passages)))
-    text, pairs = "\n\n".join(picked), []
-    sentences = [s for p in picked for s in re.split(r"(?<=[.!?])\s+|\n", p) if s]
-    for sentence in rng.choices(sentences, k=questions):
-        pair = cloze_pair(rng, sentence)
-        if pair and pair[1] in text:
-            pairs.append(pair)
-    return Drill(text, tuple(dict.fromkeys(pairs)))
+    """`count` passages of real text in random order, partly disguised, with cloze questions on them."""
+    words = [w for w in rng.choice(passages).split() if w.isalpha() and w.islower()] + NOUNS
+    text = disguise(rng, "\n\n".join(rng.sample(passages, min(count, len(passages)))), words)
+    sentences = [s for s in re.split(r"(?<=[.!?])\s+|\n", text) if s]
+    pairs = [cloze_pair(rng, sentence) for sentence in rng.choices(sentences, k=questions)]
+    return Drill(text, tuple(dict.fromkeys(pair for pair in pairs if pair and pair[1] in text)))
 
 
 def make_drill(rng: random.Random, mix: dict[str, float], size: int, passages: list[str], frames: list[Frame] | None = None) -> Drill:
@@ -242,7 +267,7 @@ def make_drill(rng: random.Random, mix: dict[str, float], size: int, passages: l
     if kind == "recall":
         return recall_drill(rng, max(2, int(length / 12)), 8)
     if kind == "text" and passages:
-        return text_drill(rng, passages, max(1, min(3, round(length / 110))), 5)
+        return text_drill(rng, passages, max(1, min(3, round(length / 110))), 8)
     return statement_drill(rng, frames or parse_frames(), max(2, int(length / 17)), 6)
 
 

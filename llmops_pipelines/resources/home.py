@@ -1,0 +1,30 @@
+"""The one folder that holds all state: lake, run history, MLflow database, releases. Read from LLMOPS_HOME, once, here."""
+
+import os
+from pathlib import Path
+
+import dagster as dg
+
+from llmops_pipelines.lifecycle.lake import Lake
+from llmops_pipelines.lifecycle.release import History
+
+
+class Home(dg.ConfigurableResource):
+    """Everything that this project writes lies below `path`."""
+
+    path: str
+
+    @classmethod
+    def from_environment(cls, project: Path) -> "Home":
+        """LLMOPS_HOME, else `.llmops` in the project folder."""
+        return cls(path=os.environ.get("LLMOPS_HOME") or str(project / ".llmops"))
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.path)
+
+    def lake(self, pipeline: str) -> Lake:
+        return Lake(self.folder / "lake", pipeline)
+
+    def history(self, pipeline: str) -> History:
+        return History(self.folder / "releases" / pipeline)

@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 export LLMOPS_HOME ?= $(CURDIR)/.llmops
 
 .DEFAULT_GOAL := help
-.PHONY: help install
+.PHONY: help install demo ui mlflow test test-all lint schema next-week this-week
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -21,3 +21,32 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -qq -c constraints.txt -e '.[test]'
 	$(BIN)/python -m pip check
 	@touch $@
+
+demo: $(STAMP) ## Documents to a promoted release (the main job)
+	@$(BIN)/llmops run quickstart
+
+ui: $(STAMP) ## Dagster UI on http://127.0.0.1:3000
+	@$(BIN)/llmops ui
+
+mlflow: $(STAMP) ## MLflow UI on http://127.0.0.1:5001
+	@$(BIN)/llmops mlflow
+
+
+test: $(STAMP) ## The fast tests; every test where CI is set
+	@$(BIN)/python -m pytest $(if $(CI),-m "slow or not slow")
+
+test-all: $(STAMP) ## Every test: also the journey, the browser and PostgreSQL
+	@$(BIN)/python -m pytest -m "slow or not slow"
+
+lint: $(STAMP) ## Style of the code
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+schema: $(STAMP) ## Write configs/schema from the words in llmops_pipelines/config
+	@$(BIN)/python -m llmops_pipelines.config.schema
+
+next-week: $(STAMP) ## Bring the quickstart documents to next week's state (undo: make this-week)
+	@cp -r configs/quickstart/revisions/next_week/documents/. configs/quickstart/documents/
+	@cd configs/quickstart/documents && xargs -d '\n' rm -f < ../revisions/next_week/deleted.txt
+
+this-week: ## Bring the quickstart documents back to the committed state
+	@git checkout -- configs/quickstart/documents && git clean -fdq configs/quickstart/documents

@@ -124,7 +124,7 @@ class Gate(Words):
     minimum: Share = Field(description="Lowest score that may be released")
     beat_base_by: Share = Field(0.0, description="The 95 % interval of (fine-tuned minus base) must lie above this")
     not_worse_than_champion_by: Share = Field(
-        0.1, description="Loss against the released model that its 95 % interval must rule out"
+        0.1, description="Loss against the champion that the interval must rule out"
     )
     minimum_hit_at_5: Share = Field(0.5, description="Lowest share of questions whose document is among the first five found")
     coverage: Share = Field(0.98, description="Lowest share of questions that must have been scored")

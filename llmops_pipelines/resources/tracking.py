@@ -59,16 +59,16 @@ class Tracking(dg.ConfigurableResource):
         marks = {**tags, "llmops/fingerprint": fingerprint, "dagster/asset_key": f"{pipeline}/{asset}"}
         return client.create_run(experiment, run_name=asset, tags=marks).info.run_id
 
-    def record(self, version: Version, tags: Tags, fill: "Callable[[MlflowClient, str], None]", run: str | None = None) -> str:
+    def record(self, version: Version, tags: Tags, fill: "Callable[[MlflowClient, str], None]") -> str:
         """Log a published version once: its facts as metrics and parameters, its parents as tags, then `fill`.
 
         Returns the page of the run. A version that was recorded before costs no import of MLflow.
         """
-        note = self.folder / "runs" / f"{version.fingerprint}.json"
+        note = self._note(version)
         if note.is_file():
             return json.loads(note.read_text("utf-8"))["page"]
         client = self.client()
-        run = run or self.start(version.pipeline, version.asset, version.fingerprint, tags)
+        run = self.start(version.pipeline, version.asset, version.fingerprint, tags)
         log_facts(client, run, version)
         fill(client, run)
         client.set_terminated(run, "FINISHED")
@@ -76,9 +76,20 @@ class Tracking(dg.ConfigurableResource):
         files.write_once(note, files.to_json({"run": run, "page": page}))
         return page
 
+    def run_of(self, version: Version) -> str:
+        """Id of the MLflow run that `record` wrote for this version. Raises LookupError if there is none."""
+        note = self._note(version)
+        if note.is_file():
+            return json.loads(note.read_text("utf-8"))["run"]
+        where = f"{version.pipeline}/{version.asset}"
+        raise LookupError(f"{where} has no MLflow run under {self.folder}; materialize {where} again to record it")
+
     def page(self, experiment: str, run: str) -> str:
         """Address of a run in the MLflow UI (`make mlflow` serves the local one on port 5001)."""
         return f"{self.server or 'http://127.0.0.1:5001'}/#/experiments/{experiment}/runs/{run}"
+
+    def _note(self, version: Version) -> Path:
+        return self.folder / "runs" / f"{version.fingerprint}.json"
 
     def _experiment(self, client: "MlflowClient", pipeline: str) -> str:
         if found := client.get_experiment_by_name(pipeline):

@@ -1,6 +1,5 @@
 """Questions that people wrote, with answers known to be right: loading, placing on a side, and the asset eval_questions."""
 
-import glob
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from llmops_pipelines.config.pipeline import Questions
 from llmops_pipelines.config.words import Words
+from llmops_pipelines.lifecycle import corpus
 from llmops_pipelines.lifecycle.lake import Draft, Lake, Version
 
 from .splits import side
@@ -66,8 +66,8 @@ class Placed:
 def load(settings: Questions, project: Path) -> list[Row]:
     """All rows sorted by id. Raises `QuestionsError` with every fault of every file as `file:line  field: ...`."""
     folder = project / settings.path
-    found = folder.rglob("*.jsonl") if folder.is_dir() else map(Path, glob.glob(str(folder), recursive=True))
-    paths = sorted(found)
+    anchor = Path(folder.anchor)
+    paths = sorted(folder.rglob("*.jsonl") if folder.is_dir() else anchor.glob(folder.relative_to(anchor).as_posix()))
     if not paths:
         raise QuestionsError(f"questions.path: no JSON Lines file matches {settings.path!r} below {project}")
     rows, faults = [], []
@@ -102,7 +102,8 @@ def _row(line: str) -> tuple[Row | None, list[str]]:
 def _fault(part: Any) -> str:
     field = ".".join(map(str, part["loc"]))
     message = part["msg"].removeprefix("Value error, ")
-    shown = "" if part["type"] in ("missing", "value_error") else f" (it is {json.dumps(part['input'], ensure_ascii=False)[:60]})"
+    value = json.dumps(part["input"], ensure_ascii=False)[:60]
+    shown = "" if part["type"] in ("missing", "value_error") else f" (it is {value})"
     return f"{field}: {message}{shown}" if field else message
 
 
@@ -157,8 +158,6 @@ def eval_questions(lake: Lake, documents: Version, questions: Questions, project
 
 def texts_of(lake: Lake, documents: Version, doc_ids: set[str]) -> dict[str, str]:
     """Cleaned text of each document."""
-    from llmops_pipelines.lifecycle import corpus
-
     table = documents.table().select(["doc_id", "content_hash"]).to_pylist()
     wanted = {row["doc_id"]: row["content_hash"] for row in table if row["doc_id"] in doc_ids}
     hashes = sorted(set(wanted.values()))
@@ -179,11 +178,13 @@ def _write(draft: Draft, placed: Placed, texts: dict[str, str]) -> None:
     kinds = [("id", pa.string()), ("question", pa.string()), ("answers", names), ("documents", names)]
     schema = pa.schema([*kinds, ("answerable", pa.bool_()), ("cluster", pa.string())])
     draft.table("eval_questions", pa.Table.from_pylist([vars(question) for question in placed.held_out], schema))
-    draft.table("dropped", pa.table(dict(zip(("id", "reason"), columns(placed.dropped), strict=True))), data=False)
+    dropped = pa.schema([("id", pa.string()), ("reason", pa.string())])
+    draft.table("dropped", pa.table(list(columns(placed.dropped)), schema=dropped), data=False)
     # The leak check reads these windows instead of the texts, so that it stands on its own.
     held = [(window, doc_id) for window, found in sorted(owners(texts).items()) for doc_id in sorted(found)]
     ids, docs = columns(held)
-    draft.table("held_out_windows", pa.table({"window": pa.array(ids, pa.int64()), "doc_id": docs}), data=False)
+    windows = pa.schema([("window", pa.int64()), ("doc_id", pa.string())])
+    draft.table("held_out_windows", pa.table([ids, docs], schema=windows), data=False)
     asked = placed.held_out
     draft.facts |= {
         "questions": len(asked),
@@ -204,5 +205,3 @@ def _stale(question: Question, texts: dict[str, str]) -> bool:
     """No known answer is a phrase of the question's documents: often a document was edited and the question was not."""
     there = [plain(texts[doc_id]) for doc_id in question.documents]
     return question.answerable and not any(plain(answer) in text for answer in question.answers for text in there)
-
-

@@ -1,7 +1,8 @@
 """Tables, versions and fingerprints. The only code that writes files durably; every stage publishes through it."""
 
 from .digests import digest, fingerprint
+from .refusal import Refusal
 from .stores import Store
-from .versions import Draft, Lake, Version
+from .versions import DamagedVersion, Draft, Lake, Version
 
-__all__ = ["Draft", "Lake", "Store", "Version", "digest", "fingerprint"]
+__all__ = ["DamagedVersion", "Draft", "Lake", "Refusal", "Store", "Version", "digest", "fingerprint"]

@@ -15,12 +15,13 @@ from typing import Any
 
 from . import files
 from .digests import digest, file_digest, fingerprint
+from .refusal import Refusal
 from .stores import Store
 
 MANIFEST = "manifest.json"
 
 
-class DamagedVersion(Exception):
+class DamagedVersion(Refusal):
     """A published file is missing or its bytes changed."""
 
 
@@ -56,6 +57,31 @@ class Version:
         import pyarrow.parquet as pq
 
         return pq.read_table(self.file(f"{name or self.asset}.parquet"), page_checksum_verification=True)
+
+    def head(self, rows: int = 5) -> list[dict[str, Any]]:
+        """The first rows of the asset's own table; none if it has no table."""
+        if not self.has(f"{self.asset}.parquet"):
+            return []
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(self.file(f"{self.asset}.parquet")) as file:
+            return next((batch.to_pylist() for batch in file.iter_batches(batch_size=rows)), [])
+
+    def columns(self) -> dict[str, str]:
+        """Name -> type of the columns of the asset's own table; empty if it has no table."""
+        if not self.has(f"{self.asset}.parquet"):
+            return {}
+        import pyarrow.parquet as pq
+
+        return {column.name: str(column.type) for column in pq.read_schema(self.file(f"{self.asset}.parquet"))}
+
+    def rows(self) -> int | None:
+        """Number of rows of the asset's own table; None if it has no table."""
+        if not self.has(f"{self.asset}.parquet"):
+            return None
+        import pyarrow.parquet as pq
+
+        return pq.read_metadata(self.file(f"{self.asset}.parquet")).num_rows
 
     def json(self, name: str) -> Any:
         return json.loads(self.file(f"{name}.json").read_text("utf-8"))

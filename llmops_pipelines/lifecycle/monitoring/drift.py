@@ -63,8 +63,8 @@ def changed_documents(now: Version, then: Version):
     import pyarrow as pa
 
     new, old = _contents(now), _contents(then)
-    change = {doc: "added" for doc in new.keys() - old.keys()}
-    change |= {doc: "removed" for doc in old.keys() - new.keys()}
+    change = dict.fromkeys(new.keys() - old.keys(), "added")
+    change |= dict.fromkeys(old.keys() - new.keys(), "removed")
     change |= {doc: "edited" for doc in new.keys() & old.keys() if new[doc] != old[doc]}
     ordered = sorted(change.items())
     schema = pa.schema([("doc_id", pa.string()), ("change", pa.string())])

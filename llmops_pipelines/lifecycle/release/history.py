@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llmops_pipelines.lifecycle.lake import digest, files
+from llmops_pipelines.lifecycle.lake import Refusal, digest, files
 
 
-class Conflict(Exception):
+class Conflict(Refusal):
     """Somebody else released between reading the history and writing to it."""
 
 

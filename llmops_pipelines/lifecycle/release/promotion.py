@@ -9,7 +9,7 @@ from typing import Any
 from llmops_pipelines.config.pipeline import Answers, Gate
 from llmops_pipelines.lifecycle.lake import Lake, Version
 
-from .gate import Verdict, decide
+from .gate import decide
 from .history import History, Release, bundle_digest
 from .registry import Registry
 
@@ -24,7 +24,6 @@ def promote(
     answers: Answers,
     compare: Callable[[Version, Version], tuple[float, float] | None],
     registry: Callable[[], Registry],
-    run_of_checkpoint: str | None,
 ) -> Version:
     """Decide about the bundle of `parts` (they include "eval_scores" and "checkpoint") and promote it if the gate passes.
 
@@ -48,14 +47,14 @@ def promote(
         return _decision(lake, parts, bundle, live, None, verdict.reasons, verdict.outcome)
 
     shelf = registry()
-    tags = {"checkpoint": by_asset["checkpoint"].digest, "index": by_asset["index"].digest}
-    model_version = shelf.register(bundle, by_asset["checkpoint"].file("adapter"), run_of_checkpoint or "", tags)
+    tags = {part.asset: part.digest for part in parts}
+    model_version = shelf.register(bundle, by_asset["checkpoint"].file("adapter"), tags)
     release = Release(
         epoch=live.epoch + 1 if live else 1,
         pipeline=lake.pipeline,
         parts=named,
         settings=settings,
-        scores=_headline(summary, verdict, gate.metric),
+        scores=_headline(summary, gate.metric),
         model_version=model_version,
         reasons=verdict.reasons,
     )
@@ -73,7 +72,7 @@ def _against_champion(
     return None if champion is None else compare(champion, scores)
 
 
-def _headline(summary: Mapping[str, Any], verdict: Verdict, metric: str) -> dict[str, float]:
+def _headline(summary: Mapping[str, Any], metric: str) -> dict[str, float]:
     return {
         metric: summary["fine_tuned"][metric]["mean"],
         f"base_{metric}": summary["base"][metric]["mean"],

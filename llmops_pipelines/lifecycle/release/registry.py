@@ -18,19 +18,20 @@ class Registry:
 
     client: "MlflowClient"
     name: str
+    run: str = ""
 
-    def register(self, bundle: str, adapter: Path, run: str, tags: dict[str, str]) -> str:
-        """Register the adapter of a bundle and return its model version; a bundle is registered once only."""
+    def register(self, bundle: str, adapter: Path, tags: dict[str, str]) -> str:
+        """Register the adapter of a bundle, as trained in MLflow run `run`, and return its model version. Once per bundle."""
         self._ensure()
         marks = {**tags, "llmops/bundle": bundle}
         if known := [v for v in self._versions() if v.tags.get("llmops/bundle") == bundle]:
             return str(known[0].version)
-        experiment = self.client.get_run(run).info.experiment_id
-        model = self.client.create_logged_model(experiment, name=self.name, source_run_id=run, tags=marks, model_type="peft")
+        experiment = self.client.get_run(self.run).info.experiment_id
+        model = self.client.create_logged_model(experiment, name=self.name, source_run_id=self.run, tags=marks, model_type="peft")
         self.client.log_model_artifacts(model.model_id, str(adapter))
         self.client.finalize_logged_model(model.model_id, "READY")
         source = f"models:/{model.model_id}"
-        created = self.client.create_model_version(self.name, source, run_id=run, tags=marks, model_id=model.model_id)
+        created = self.client.create_model_version(self.name, source, run_id=self.run, tags=marks, model_id=model.model_id)
         return str(created.version)
 
     def champion(self) -> str | None:
@@ -52,7 +53,7 @@ class Registry:
         if (now := self.champion()) != live.model_version:
             raise RuntimeError(
                 f"MLflow alias {self.name}@{ALIAS} reads {now} after it was set to {live.model_version}; release {live.epoch} "
-                f"is live all the same; repair with: llmops status {live.pipeline}"
+                f"answers users all the same; materialize {live.pipeline}/release again to set the alias once more"
             )
 
     def _ensure(self) -> None:

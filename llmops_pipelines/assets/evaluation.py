@@ -1,0 +1,56 @@
+"""Evaluation: what both models answer to the held-out questions, and how good that is."""
+
+import dagster as dg
+
+from llmops_pipelines.lifecycle import evaluation as stage
+from llmops_pipelines.lifecycle.lake import Version
+from llmops_pipelines.resources.home import Home
+from llmops_pipelines.resources.tracking import Tracking
+from llmops_pipelines.resources.vector_store import VectorStore
+
+from .product import Product
+from .showing import check_result, shown
+from .tracked import evaluated, tags
+
+
+def build(product: Product) -> list:
+    """Assets `answers` and `eval_scores`, and the check on coverage."""
+    words = product.pipeline
+
+    @product.asset(group="evaluation", kinds={"pytorch"}, code=stage.answers.CODE, pool="vector_store")
+    def answers(
+        eval_questions: Version,
+        index: Version,
+        chunks: Version,
+        base_model: Version,
+        checkpoint: Version,
+        home: Home,
+        vector_store: VectorStore,
+    ) -> dg.MaterializeResult[Version]:
+        """What the base and the fine-tuned model answer, from the same retrieved passages and the same prompt."""
+        read = (eval_questions, index, chunks, base_model, checkpoint)
+        connect = vector_store.connector(words.index)
+        return shown(stage.answer(home.lake(product.name), *read, words.answers, words.embeddings, connect))
+
+    @product.asset(group="evaluation", kinds={"ragas"}, code=stage.scores.CODE)
+    def eval_scores(
+        context: dg.AssetExecutionContext,
+        eval_questions: Version,
+        answers: Version,
+        documents: Version,
+        home: Home,
+        tracking: Tracking,
+    ) -> dg.MaterializeResult[Version]:
+        """Retrieval and answer quality per question, with bootstrap intervals, base and fine-tuned side by side."""
+        lake = home.lake(product.name)
+        version = stage.score(lake, eval_questions, answers, documents, words.answers, words.embeddings)
+        page = tracking.record(version, tags(context), evaluated(version, eval_questions))
+        return shown(version, mlflow_run=page, pictures=["scores.png"])
+
+    @product.check("eval_scores")
+    def every_question_was_scored(eval_scores: Version) -> dg.AssetCheckResult:
+        """The share of questions with a finite score reaches `gate.coverage`."""
+        coverage = eval_scores.facts["coverage"]
+        return check_result((coverage >= words.gate.coverage, {"coverage": coverage, "required": words.gate.coverage}))
+
+    return [answers, eval_scores, every_question_was_scored]

@@ -1,0 +1,44 @@
+"""The index: chunks, their vectors, and a searchable version of both that is verified before anyone can read it."""
+
+import dagster as dg
+
+from llmops_pipelines.lifecycle import index as stage
+from llmops_pipelines.lifecycle.lake import Version
+from llmops_pipelines.resources.home import Home
+from llmops_pipelines.resources.vector_store import VectorStore
+
+from .product import Product
+from .showing import check_result, shown
+
+
+def build(product: Product) -> list:
+    """Assets `chunks`, `embeddings` and `index`, and their checks."""
+    words = product.pipeline
+
+    @product.asset(group="index", kinds={"parquet"}, code=stage.chunking.CODE)
+    def chunks(documents: Version, home: Home) -> dg.MaterializeResult[Version]:
+        """Passages that are verbatim slices of their documents, with character offsets, heading path and token count."""
+        return shown(stage.cut(home.lake(product.name), documents, words.chunks, words.embeddings))
+
+    @product.asset(group="index", kinds={"pytorch"}, code=stage.embedding.CODE)
+    def embeddings(chunks: Version, home: Home) -> dg.MaterializeResult[Version]:
+        """One vector per distinct passage, computed once per content and embedding model."""
+        return shown(stage.embed(home.lake(product.name), chunks, words.embeddings))
+
+    @product.asset(group="index", kinds={"qdrant"}, code=stage.indexing.CODE, pool="vector_store")
+    def index(chunks: Version, embeddings: Version, home: Home, vector_store: VectorStore) -> dg.MaterializeResult[Version]:
+        """A searchable version in Qdrant, built from the one before by its difference, verified before it is published."""
+        connect = vector_store.connector(words.index)
+        return shown(stage.build(home.lake(product.name), chunks, embeddings, words.index, connect, product.name))
+
+    @product.check("embeddings")
+    def every_vector_is_sound(embeddings: Version, home: Home) -> dg.AssetCheckResult:
+        """Each vector is finite and of unit length, and they are not all the same."""
+        return check_result(stage.checks.vectors_are_sound(home.lake(product.name), embeddings))
+
+    @product.check("index")
+    def every_chunk_is_indexed(index: Version, chunks: Version) -> dg.AssetCheckResult:
+        """The index holds exactly the chunks: same count, same digest of ids."""
+        return check_result(stage.checks.every_chunk_is_indexed(index, chunks))
+
+    return [chunks, embeddings, index, every_vector_is_sound, every_chunk_is_indexed]

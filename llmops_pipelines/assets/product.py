@@ -1,0 +1,78 @@
+"""One pipeline as the builders see it: its name, its words, and the decorators that give every asset the same manners."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from llmops_pipelines.config.pipeline import Pipeline
+from llmops_pipelines.config.recipe import Recipe
+from llmops_pipelines.lifecycle.lake import Version
+
+# Fires when what an asset reads has other content than before; a mere re-run of a parent fires nothing.
+ON_CHANGED_DATA = (
+    dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed()).since_last_handled()
+    & ~dg.AutomationCondition.any_deps_missing()
+    & ~dg.AutomationCondition.any_deps_in_progress()
+    & ~dg.AutomationCondition.in_progress()
+    & dg.AutomationCondition.all_deps_blocking_checks_passed()
+).with_label("on_changed_data")
+
+
+@dataclass(frozen=True)
+class Product:
+    """A pipeline file, read: the second argument of every builder is made from it."""
+
+    name: str
+    pipeline: Pipeline
+    recipe: Recipe
+    project: Path
+
+    def key(self, asset: str) -> dg.AssetKey:
+        return dg.AssetKey([self.name, asset])
+
+    @cached_property
+    def selection(self) -> dg.AssetSelection:
+        return dg.AssetSelection.key_prefixes([self.name])
+
+    def asset(self, *, group: str, kinds: set[str], code: str, **options: Any) -> Callable[..., dg.AssetsDefinition]:
+        """`@dg.asset` with the key `<pipeline>/<function name>`; parameters of type `Version` are its parents."""
+
+        def wrap(function: Callable[..., Any]) -> dg.AssetsDefinition:
+            parents = self._parents(function)
+            return dg.asset(
+                key=self.key(function.__name__),
+                ins={parent: dg.AssetIn(key=self.key(parent)) for parent in parents},
+                description=inspect.getdoc(function),
+                group_name=f"{self.name}/{group}",
+                owners=[self.pipeline.owner],
+                kinds=kinds,
+                code_version=code,
+                automation_condition=ON_CHANGED_DATA if parents else None,
+                **options,
+            )(function)
+
+        return wrap
+
+    def check(self, asset: str, *, blocking: bool = True) -> Callable[..., dg.AssetChecksDefinition]:
+        """`@dg.asset_check` whose name is a sentence that is true when it passes."""
+
+        def wrap(function: Callable[..., Any]) -> dg.AssetChecksDefinition:
+            others = [parent for parent in self._parents(function) if parent != asset]
+            return dg.asset_check(
+                asset=self.key(asset),
+                blocking=blocking,
+                description=inspect.getdoc(function),
+                additional_ins={parent: dg.AssetIn(key=self.key(parent)) for parent in others},
+            )(function)
+
+        return wrap
+
+    @staticmethod
+    def _parents(function: Callable[..., Any]) -> list[str]:
+        parameters = inspect.signature(function).parameters.values()
+        return [parameter.name for parameter in parameters if parameter.annotation is Version]

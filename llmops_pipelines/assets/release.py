@@ -1,0 +1,54 @@
+"""The release: the gate's decision about the newest candidate, and the champion that answers users."""
+
+import dagster as dg
+
+from llmops_pipelines.lifecycle import evaluation
+from llmops_pipelines.lifecycle import release as stage
+from llmops_pipelines.lifecycle.lake import Version
+from llmops_pipelines.resources.home import Home
+from llmops_pipelines.resources.tracking import Tracking
+
+from .product import Product
+from .showing import check_result, shown
+
+
+def build(product: Product) -> list:
+    """Asset `release`, and the checks that the gate passed and that MLflow agrees with the history."""
+    words = product.pipeline
+
+    @product.asset(group="release", kinds={"mlflow"}, code=stage.promotion.CODE, pool="release")
+    def release(
+        eval_scores: Version,
+        checkpoint: Version,
+        base_model: Version,
+        index: Version,
+        chunks: Version,
+        documents: Version,
+        corpus_profile: Version,
+        home: Home,
+        tracking: Tracking,
+    ) -> dg.MaterializeResult[Version]:
+        """Promoted, refused or inconclusive, with reasons. A pass moves the alias `champion`; anything else leaves it alone."""
+        parts = [eval_scores, checkpoint, base_model, index, chunks, documents, corpus_profile]
+
+        def registry() -> stage.Registry:
+            return stage.Registry(tracking.client(), product.name, tracking.run_of(checkpoint))
+
+        lake, history = home.lake(product.name), home.history(product.name)
+        return shown(stage.promote(lake, history, parts, words.gate, words.answers, evaluation.compare, registry))
+
+    @product.check("release", blocking=False)
+    def the_candidate_passed_the_gate(release: Version) -> dg.AssetCheckResult:
+        """The newest candidate is good enough; when it is not, the champion before it still answers."""
+        decision = release.json("release")
+        return check_result((decision["outcome"] == "promoted", {"reasons": decision["reasons"]}), warn=True)
+
+    @product.check("release", blocking=False)
+    def the_champion_alias_follows_the_history(release: Version, home: Home, tracking: Tracking) -> dg.AssetCheckResult:
+        """MLflow's alias `champion` names the model version of the newest release record."""
+        live = home.history(product.name).live()
+        champion = stage.Registry(tracking.client(), product.name).champion()
+        expected = live.model_version if live else None
+        return check_result((champion == expected, {"alias": str(champion), "history": str(expected)}))
+
+    return [release, the_candidate_passed_the_gate, the_champion_alias_follows_the_history]

@@ -1,0 +1,79 @@
+"""What a person sees on an asset: numbers that plot, a preview, the schema, why things were dropped, parents, pictures."""
+
+import base64
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dagster as dg
+
+from llmops_pipelines.lifecycle.lake import Version
+
+CELL = 90  # characters of a preview cell; metadata lives in Dagster's database and stays small
+DROPPED = "dropped_"
+
+
+def shown(version: Version, *, mlflow_run: str | None = None, pictures: Iterable[str] = ()) -> dg.MaterializeResult:
+    """The result of an asset: the version as its value, its digest as data version, everything worth seeing as metadata."""
+    return dg.MaterializeResult(value=version, metadata=metadata(version, mlflow_run, pictures), data_version=dg.DataVersion(version.digest))
+
+
+def metadata(version: Version, mlflow_run: str | None, pictures: Iterable[str]) -> dict[str, Any]:
+    entries: dict[str, Any] = {"work": "unchanged: this version existed already" if version.reused else "done"}
+    entries |= {name: fact for name, fact in version.facts.items() if not name.startswith(DROPPED) and fact not in (None, "", [])}
+    for name, fact in entries.items():
+        if isinstance(fact, list):
+            entries[name] = dg.MetadataValue.md("\n".join(f"- {item}" for item in fact))
+    dropped = {name.removeprefix(DROPPED): fact for name, fact in version.facts.items() if name.startswith(DROPPED)}
+    if dropped:
+        entries["dropped_by_reason"] = dg.MetadataValue.md(
+            markdown_table([{"reason": reason.replace("_", " "), "count": count} for reason, count in dropped.items()])
+        )
+    if (rows := version.rows()) is not None:
+        entries["dagster/row_count"] = rows
+        columns = [dg.TableColumn(name, kind) for name, kind in version.columns().items()]
+        entries["dagster/column_schema"] = dg.TableSchema(columns=columns)
+        entries["preview"] = dg.MetadataValue.md(markdown_table(version.head()))
+    if version.parents:
+        parents = [{"parent": asset, "digest": f"`{digest[:16]}`"} for asset, digest in version.parents.items()]
+        entries["parents"] = dg.MetadataValue.md(markdown_table(parents))
+    if mlflow_run:
+        entries["mlflow_run"] = dg.MetadataValue.url(mlflow_run)
+    for picture in pictures:
+        if version.has(picture):
+            entries[picture.removesuffix(".png")] = dg.MetadataValue.md(embedded(version, picture))
+    entries["dagster/uri"] = dg.MetadataValue.path(str(version.path))
+    return entries
+
+
+def embedded(version: Version, picture: str) -> str:
+    """A PNG file of the version as markdown that needs no server."""
+    data = base64.b64encode(version.file(picture).read_bytes()).decode("ascii")
+    return f"![{picture.removesuffix('.png')}](data:image/png;base64,{data})"
+
+
+def markdown_table(rows: list[dict[str, Any]]) -> str:
+    """Rows as a Markdown table; long cells are cut, and what Markdown or HTML would read as mark-up is neutralised."""
+    if not rows:
+        return "(empty)"
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    text = " ".join(text.split())
+    text = text if len(text) <= CELL else text[: CELL - 1] + "…"
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("[", "\\[")
+
+
+def check_result(outcome: tuple[bool, Mapping[str, Any]], *, warn: bool = False) -> dg.AssetCheckResult:
+    """An asset check from a pair (does it hold, numbers and reasons)."""
+    passed, details = outcome
+    severity = dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR
+    return dg.AssetCheckResult(passed=bool(passed), severity=severity, metadata={name: _plain(value) for name, value in details.items()})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return dg.MetadataValue.md("\n".join(f"- {item}" for item in value) or "(none)")
+    return dict(value) if isinstance(value, Mapping) else value

@@ -1,0 +1,49 @@
+"""Training: the verified base model, and the LoRA checkpoint that a child process under DeepSpeed makes from it."""
+
+import dagster as dg
+
+from llmops_pipelines.lifecycle import training as stage
+from llmops_pipelines.lifecycle.lake import Version
+from llmops_pipelines.resources.home import Home
+from llmops_pipelines.resources.tracking import Tracking
+
+from .product import Product
+from .showing import check_result, shown
+from .tracked import dataset, tags
+
+
+def build(product: Product) -> list:
+    """Assets `base_model` and `checkpoint`, and the truth checks on the adapter."""
+    recipe = product.recipe
+
+    @product.asset(group="training", kinds={"huggingface"}, code=stage.base_model_code)
+    def base_model(home: Home) -> dg.MaterializeResult[Version]:
+        """The pinned model that training starts from; its weights are compared with the sha256 in the recipe."""
+        return shown(stage.base_model(home.lake(product.name), recipe.base, product.project))
+
+    @product.asset(group="training", kinds={"pytorch", "deepspeed"}, code=stage.checkpoint_code, pool="training")
+    def checkpoint(
+        context: dg.AssetExecutionContext,
+        base_model: Version,
+        training_examples: Version,
+        home: Home,
+        tracking: Tracking,
+        trainer: dg.PipesSubprocessClient,
+    ) -> dg.MaterializeResult[Version]:
+        """A LoRA adapter: PEFT, torchrun and DeepSpeed in a child process; a killed run resumes from its last checkpoint."""
+
+        def run(command: list[str], env: dict[str, str], fingerprint: str) -> None:
+            followed = {"MLFLOW_TRACKING_URI": tracking.uri}
+            followed["MLFLOW_RUN_ID"] = tracking.start(product.name, "checkpoint", fingerprint, tags(context))
+            trainer.run(context=context, command=command, env=env | followed)
+
+        lake = home.lake(product.name)
+        version = stage.train(lake, base_model, training_examples, recipe, home.folder, product.project, run)
+        return shown(version, mlflow_run=tracking.record(version, tags(context), dataset(training_examples, "training")))
+
+    @product.check("checkpoint")
+    def the_adapter_is_what_was_trained(checkpoint: Version, base_model: Version) -> dg.AssetCheckResult:
+        """DeepSpeed trained it on this very base, it changes the answers, and what was saved equals what was in memory."""
+        return check_result(stage.adapter_is_true(checkpoint, base_model))
+
+    return [base_model, checkpoint, the_adapter_is_what_was_trained]

@@ -1,0 +1,167 @@
+"""The `llmops` command: run a pipeline, look at it, search and ask its release. Thin: what it prints comes from the lake."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    help="Run the life of an LLM product and look into it. Example: llmops run quickstart",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+Name = Annotated[str, typer.Argument(metavar="PIPELINE", help="Name of a file in configs/pipelines, without .yaml")]
+Question = Annotated[str, typer.Argument(help="A question in plain words, in quotes")]
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """What people can mend ends as one sentence: exit 2 for wrong settings or arguments, 1 for what stopped the work."""
+    from llmops_pipelines.config.mistakes import ConfigMistakes
+    from llmops_pipelines.lifecycle.lake import Refusal
+
+    try:
+        yield
+    except ConfigMistakes as mistakes:
+        err.print(str(mistakes), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+    except Refusal as refusal:
+        err.print(str(refusal), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
+def _product(name: str):
+    from llmops_pipelines.config.loader import find_project, pipeline_files
+    from llmops_pipelines.config.words import did_you_mean
+    from llmops_pipelines.definitions import product
+
+    project = find_project(Path.cwd())
+    files = pipeline_files(project)
+    if name not in files:
+        known = ", ".join(files) or "none"
+        reason = f"{project / 'configs' / 'pipelines'}: no pipeline {name!r}; expected one of: {known}{did_you_mean(name, list(files))}"
+        err.print(reason, style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(2)
+    return product(name, files[name], project)
+
+
+def _served(name: str):
+    from llmops_pipelines.lifecycle.lake import Refusal
+    from llmops_pipelines.lifecycle.release.serving import Served
+    from llmops_pipelines.resources.home import Home
+    from llmops_pipelines.resources.vector_store import VectorStore
+
+    product = _product(name)
+    home = Home.from_environment(product.project)
+    live = home.history(name).live()
+    if live is None:
+        raise Refusal(f"{name} has no release yet; make one with: llmops run {name}")
+    words = product.pipeline
+    return Served(home.lake(name), live, words.embeddings, VectorStore().connector(words.index))
+
+
+@app.command()
+def run(
+    name: Name,
+    job: Annotated[str, typer.Option(help="lifecycle (all), reindex (documents to index) or retrain (datasets to release)")] = "lifecycle",
+) -> None:
+    """Materialize the pipeline's assets; what is unchanged is not done again.
+
+    Example: [bold]llmops run quickstart[/bold]
+    """
+    from llmops_pipelines.running import run_job, summary
+
+    if job not in ("lifecycle", "reindex", "retrain"):
+        err.print(f"--job: got {job!r}; expected lifecycle, reindex or retrain", style="red")
+        raise typer.Exit(2)
+    with one_sentence():
+        product = _product(name)
+        succeeded = run_job(product, job, out)
+        summary(product, out)
+    raise typer.Exit(0 if succeeded else 1)
+
+
+@app.command()
+def status(name: Name) -> None:
+    """Show the live release, each asset's current version, drift and recent alerts.
+
+    Example: [bold]llmops status quickstart[/bold]
+    """
+    from llmops_pipelines.running import summary
+
+    with one_sentence():
+        summary(_product(name), out)
+
+
+@app.command()
+def search(name: Name, question: Question, passages: Annotated[int, typer.Option(help="Passages to show", min=1)] = 5) -> None:
+    """Find passages in the index of the live release.
+
+    Example: [bold]llmops search quickstart "How many cars does MV Ardent carry?"[/bold]
+    """
+    with one_sentence():
+        for rank, hit in enumerate(_served(name).search(question, passages), start=1):
+            out.print(f"[bold]{rank}. {hit.doc_id}[/bold]  {hit.score:.3f}  [dim]{hit.heading}[/dim]")
+            out.print(hit.text, markup=False)
+            out.print()
+
+
+@app.command()
+def ask(name: Name, question: Question) -> None:
+    """Answer a question with the champion and cite the documents that it read.
+
+    Example: [bold]llmops ask quickstart "How many cars does MV Ardent carry?"[/bold]
+    """
+    with one_sentence():
+        served = _served(name)
+        with err.status("reading"):
+            reply = served.ask(question)
+        out.print(reply.answer, style="bold", markup=False)
+        for hit in reply.passages:
+            out.print(f"  {hit.doc_id}  [dim]{hit.heading or hit.title}  (score {hit.score:.3f})[/dim]")
+        out.print(f"[dim]release {served.release.epoch}, model version {served.release.model_version}[/dim]")
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="Port of the Dagster UI")] = 3000) -> None:
+    """Open the Dagster UI with its daemon (schedules and sensors) on this machine only.
+
+    Example: [bold]llmops ui --port 3000[/bold]
+    """
+    from llmops_pipelines.config.loader import find_project
+    from llmops_pipelines.resources.home import Home
+    from llmops_pipelines.resources.instance import dagster_home
+
+    project = find_project(Path.cwd())
+    home = Home.from_environment(project)
+    dagster_home(home, project)
+    os.environ["LLMOPS_HOME"] = home.path
+    os.chdir(project)
+    os.execv(sys.executable, [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)])
+
+
+@app.command()
+def mlflow(port: Annotated[int, typer.Option(help="Port of the MLflow UI")] = 5001) -> None:
+    """Open the MLflow UI over the runs in this project's home, on this machine only.
+
+    Example: [bold]llmops mlflow --port 5001[/bold]
+    """
+    from llmops_pipelines.config.loader import find_project
+    from llmops_pipelines.resources.home import Home
+    from llmops_pipelines.resources.tracking import Tracking
+
+    tracking = Tracking.from_environment(Home.from_environment(find_project(Path.cwd())))
+    tracking.client()
+    serve = ["server", "--backend-store-uri", tracking.uri, "--host", "127.0.0.1", "--port", str(port)]
+    os.execv(sys.executable, [sys.executable, "-m", "mlflow", *serve])
+
+
+if __name__ == "__main__":
+    app()

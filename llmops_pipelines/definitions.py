@@ -1,0 +1,65 @@
+"""What `workspace.yaml` names: every file of configs/pipelines becomes one lineage graph in this code location."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from llmops_pipelines.assets import automation, corpus, datasets, evaluation, index, monitoring, release, training
+from llmops_pipelines.assets.product import Product
+from llmops_pipelines.config.loader import find_project, load_pipeline, load_recipe, pipeline_files
+from llmops_pipelines.resources.alerts import Alerts
+from llmops_pipelines.resources.home import Home
+from llmops_pipelines.resources.lake_io import LakeIOManager
+from llmops_pipelines.resources.tracking import Tracking
+from llmops_pipelines.resources.vector_store import VectorStore
+
+STAGES = (corpus, index, datasets, training, evaluation, release, monitoring, automation)
+
+
+def product(name: str, file: Path, project: Path) -> Product:
+    """Read one pipeline and its recipe. Raises `ConfigMistakes`."""
+    pipeline = load_pipeline(file, project)
+    return Product(name, pipeline, load_recipe(project / pipeline.training.recipe, project), project)
+
+
+def graph(products: list[Product], resources: dict, **extra) -> dg.Definitions:
+    """The definitions of all products; tests pass resources of their own."""
+    parts = [part for each in products for stage in STAGES for part in stage.build(each)]
+
+    def of(*kinds: type) -> list:
+        return [part for part in parts if isinstance(part, kinds)]
+
+    checks = of(dg.AssetChecksDefinition)
+    return dg.Definitions(
+        assets=[part for part in of(dg.AssetsDefinition) if part not in checks],
+        asset_checks=checks,
+        jobs=[part for part in parts if type(part).__name__ == "UnresolvedAssetJobDefinition"],
+        schedules=of(dg.ScheduleDefinition),
+        sensors=of(dg.SensorDefinition),
+        resources=resources,
+        executor=dg.in_process_executor,
+        **extra,
+    )
+
+
+def resources(project: Path) -> dict:
+    """The doors, by role, as the environment sets them."""
+    home = Home.from_environment(project)
+    return {
+        "home": home,
+        "io_manager": LakeIOManager(home=home),
+        "tracking": Tracking.from_environment(home),
+        "vector_store": VectorStore(),
+        "alerts": Alerts.from_environment(home),
+        "trainer": dg.PipesSubprocessClient(forward_termination=True, termination_timeout_seconds=20),
+    }
+
+
+def load(project: Path) -> dg.Definitions:
+    """Everything below `configs/pipelines` of a project."""
+    return graph([product(name, file, project) for name, file in pipeline_files(project).items()], resources(project))
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return load(find_project(Path.cwd()))

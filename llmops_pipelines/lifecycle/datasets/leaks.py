@@ -1,0 +1,53 @@
+"""The proof that evaluation is honest: nothing that a training row quotes or asks is on the evaluation side.
+
+It reads the finished tables and not the code that split them, so that a fault there is seen here.
+"""
+
+from collections.abc import Iterable
+
+from llmops_pipelines.lifecycle.lake import Version
+
+from .prompts import parts
+from .questions import read
+from .wording import copied_from, merged, plain
+
+SHOWN = 5
+
+
+def leaks(eval_questions: Version, training_examples: Version, documents: Version) -> list[str]:
+    """One sentence per kind of leak: a document, a cluster, a question or a passage on both sides. Empty when clean."""
+    cluster = dict(zip(*(documents.table().column(name).to_pylist() for name in ("doc_id", "cluster")), strict=True))
+    asked = list(read(eval_questions))
+    trained = training_examples.table().to_pylist()
+    held_documents = {doc_id for question in asked for doc_id in question.documents}
+    read_documents = {doc_id for row in trained for doc_id in row["doc_ids"]}
+    held_clusters = {question.cluster for question in asked} | {cluster[d] for d in held_documents if d in cluster}
+    read_clusters = {row["cluster"] for row in trained} | {cluster[d] for d in read_documents if d in cluster}
+    contexts, questions = _split(row["prompt"] for row in trained)
+    held_questions = {plain(question.question): question.id for question in asked}
+    windows = eval_questions.table("held_out_windows")
+    held_windows = merged(zip(windows.column("window").to_pylist(), windows.column("doc_id").to_pylist(), strict=True))
+    copies = {copied_from(block, held_windows) for block in contexts} - {None}
+    found = {
+        "documents are quoted in training and asked about in evaluation": held_documents & read_documents,
+        "document clusters are on both sides": held_clusters & read_clusters,
+        "evaluation questions are asked in training": {held_questions[q] for q in questions if q in held_questions},
+        "evaluation documents have a nearly identical passage in training": copies,
+    }
+    return [_sentence(what, names) for what, names in found.items() if names]
+
+
+def _split(prompts: Iterable[str]) -> tuple[set[str], set[str]]:
+    """(blocks of text, plain questions) of all prompts."""
+    contexts, questions = set(), set()
+    for text in prompts:
+        context, question = parts(text)
+        contexts.update(context.split("\n\n"))
+        questions.add(plain(question))
+    return contexts, questions
+
+
+def _sentence(what: str, names: set) -> str:
+    shown = sorted(map(str, names))
+    more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
+    return f"{len(shown)} {what}: {', '.join(shown[:SHOWN])}{more}"

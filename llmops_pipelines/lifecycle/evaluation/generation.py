@@ -1,0 +1,125 @@
+"""Text from a causal language model on local disk, with or without a PEFT adapter: greedy, batched, one line per answer."""
+
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+BATCH = 16
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+class GenerationError(RuntimeError):
+    """The model cannot answer: the adapter does not fit it, or a prompt is longer than it can read."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One answer, the tokens it took, and its share of the time of its batch."""
+
+    text: str
+    tokens: int
+    milliseconds: float
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A loaded model. The most probable token is taken at each step, so the same prompt gives the same answer."""
+
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerBase"
+    stops: tuple[int, ...]  # end of text, and every token with a line break in it
+
+    @classmethod
+    def open(cls, folder: Path, adapter: Path | None = None, precision: Precision = "auto") -> "Generator":
+        """Load the model of `folder` and put `adapter` on it. "auto" is bf16 on a CUDA device and fp32 on the CPU.
+
+        Only local files are read and no code of the model is run. Raises `GenerationError` for an adapter of another model.
+        """
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        bf16 = precision == "bf16" or (precision == "auto" and device == "cuda" and torch.cuda.is_bf16_supported())
+        local = {"local_files_only": True, "trust_remote_code": False}
+        tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", **local)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.bfloat16 if bf16 else torch.float32, use_safetensors=True, **local
+        )
+        if adapter is not None:
+            model = _adapted(model, folder, adapter)
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        breaks = (i for i, text in enumerate(tokenizer.batch_decode([[i] for i in range(len(tokenizer))])) if "\n" in text)
+        return cls(model.to(device).eval(), tokenizer, tuple(dict.fromkeys([tokenizer.eos_token_id, *breaks])))
+
+    def answer(self, prompts: list[str], max_new_tokens: int) -> list[str]:
+        """One line per prompt, without the space before it; shorter than `max_new_tokens` where the model ends it."""
+        return [generation.text for generation in self.generate(prompts, max_new_tokens)]
+
+    def generate(self, prompts: list[str], max_new_tokens: int) -> list[Generation]:
+        """Like `answer`, with tokens and time. Raises `GenerationError` when a prompt does not fit the model's window."""
+        ids = self.tokenizer(prompts)["input_ids"] if prompts else []
+        self._fits(ids, max_new_tokens)
+        order = sorted(range(len(ids)), key=lambda place: len(ids[place]))  # equal lengths together: little padding
+        made: dict[int, Generation] = {}
+        for first in range(0, len(order), BATCH):
+            places = order[first : first + BATCH]
+            made |= zip(places, self._batch([ids[place] for place in places], max_new_tokens), strict=True)
+        return [made[place] for place in range(len(ids))]
+
+    def _batch(self, ids: list[list[int]], max_new_tokens: int) -> list[Generation]:
+        import torch
+
+        started = time.perf_counter()
+        inputs = self.tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self.model.device)
+        with torch.inference_mode():
+            out = self.model.generate(
+                input_ids=inputs["input_ids"],
+                attention_mask=inputs["attention_mask"],
+                generation_config=_greedy(max_new_tokens, self.stops, self.tokenizer.pad_token_id),
+            )
+        each = 1000 * (time.perf_counter() - started) / len(ids)
+        return [self._generation(row, each) for row in out[:, inputs["input_ids"].shape[1] :]]
+
+    def _generation(self, row: "torch.Tensor", milliseconds: float) -> Generation:
+        tokens = row.tolist()
+        end = next((place for place, token in enumerate(tokens) if token in self.stops), len(tokens))
+        text = self.tokenizer.decode(tokens[: end + 1], skip_special_tokens=True)
+        return Generation(text.lstrip(" ").split("\n")[0].strip(), min(end + 1, len(tokens)), milliseconds)
+
+    def _fits(self, ids: list[list[int]], max_new_tokens: int) -> None:
+        window = getattr(self.model.config, "max_position_embeddings", None)
+        longest = max(map(len, ids), default=0)
+        if window is not None and longest + max_new_tokens > window:
+            raise GenerationError(
+                f"a prompt has {longest} tokens and its answer may take {max_new_tokens}, but the model reads {window}; "
+                "lower answers.passages, answers.max_new_tokens or chunks.tokens"
+            )
+
+
+def _greedy(max_new_tokens: int, stops: tuple[int, ...], pad: int):
+    """Generation settings of our own: those saved with a model (temperature, penalties) would change the measurement."""
+    from transformers import GenerationConfig
+
+    return GenerationConfig(max_new_tokens=max_new_tokens, do_sample=False, eos_token_id=list(stops), pad_token_id=pad)
+
+
+def _adapted(model: "PreTrainedModel", folder: Path, adapter: Path) -> "PreTrainedModel":
+    from peft import PeftModel
+
+    try:
+        with warnings.catch_warnings():
+            # PEFT only warns when weights of the adapter found no layer; the rest would answer as if it were trained.
+            warnings.filterwarnings("error", message="Found missing adapter keys", category=UserWarning)
+            return PeftModel.from_pretrained(model, adapter, local_files_only=True)
+    except (UserWarning, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise GenerationError(
+            f"{adapter}: the adapter does not fit the model in {folder} ({reason}); train it again"
+        ) from error

@@ -1,0 +1,1 @@
+"""Where vectors live: one contract, an engine in this process (Qdrant Edge) and a Qdrant server. Both pass one test suite."""

@@ -1,0 +1,5 @@
+"""The one error of this stage. Its message is a sentence that names the place, the value and the way out."""
+
+
+class IndexingError(Exception):
+    """Something that would make a wrong index, or an answer from the wrong one, was refused."""

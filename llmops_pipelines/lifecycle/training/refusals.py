@@ -1,0 +1,5 @@
+"""What training refuses to do, as one sentence with place, value and way out."""
+
+
+class TrainingError(Exception):
+    """Training could not start, was refused or failed. The text is one sentence for the person who reads the run."""

@@ -1,0 +1,158 @@
+"""Runs a job of one pipeline in this process, tells what happens while it happens, and sums up where the product stands."""
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+from rich.console import Console
+from rich.table import Table
+
+from llmops_pipelines.assets.product import Product
+from llmops_pipelines.definitions import graph, resources
+from llmops_pipelines.lifecycle.lake import Refusal, Version
+from llmops_pipelines.resources.home import Home
+from llmops_pipelines.resources.instance import dagster_home
+
+STAGES = {  # asset -> the facts worth a line in the summary
+    "raw_documents": ("files",),
+    "documents": ("indexed", "skipped", "quarantined", "parsed"),
+    "chunks": ("chunks", "computed"),
+    "embeddings": ("passages", "embedded"),
+    "index": ("points", "upserted", "deleted"),
+    "corpus_profile": ("documents", "distinct_words"),
+    "drift_report": ("outcome",),
+    "eval_questions": ("questions",),
+    "training_examples": ("examples",),
+    "base_model": ("parameters",),
+    "checkpoint": ("steps", "loss", "engine"),
+    "answers": ("answers",),
+    "eval_scores": ("base_token_f1", "fine_tuned_token_f1", "hit_at_5"),
+    "release": ("outcome", "epoch", "model_version"),
+}
+
+
+@dataclass
+class Follower(logging.Handler):
+    """Prints one line per finished step, failed check and log line of a running job."""
+
+    out: Console
+    started: dict[str, float] = field(default_factory=dict)
+    reported: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        super().__init__(logging.DEBUG)
+
+    __hash__ = logging.Handler.__hash__
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event, about = getattr(record, "dagster_event", None), getattr(record, "dagster_meta", {})
+        step = (about.get("step_key") or "").split("__")[-1]
+        if event is None:
+            style = "red" if record.levelno >= logging.ERROR else "dim"
+            self.out.print(f"    {about.get('orig_message', '')}", style=style, markup=False)
+        elif event.event_type_value == "STEP_START":
+            self.started[step] = time.monotonic()
+        elif event.event_type_value == "ASSET_MATERIALIZATION":
+            work = event.step_materialization_data.materialization.metadata["work"].value
+            seconds = time.monotonic() - self.started.get(step, time.monotonic())
+            self.out.print(f"  {'=' if work.startswith('unchanged') else '+'} {step:<20} {work}  [dim]{seconds:.1f} s[/dim]")
+        elif event.event_type_value == "ASSET_CHECK_EVALUATION" and not (check := event.asset_check_evaluation_data).passed:
+            why = "; ".join(f"{name}: {value.value}" for name, value in check.metadata.items())
+            self.out.print(f"  ! {check.check_name} does not hold: {why}", style="yellow", markup=False)
+        elif event.is_step_failure:
+            self.out.print(f"  x {step} failed: {cause(event.step_failure_data.error)}", style="red", markup=False)
+
+
+def cause(error: Any) -> str:
+    """The sentence of a refusal; for anything else its type, its message and where the whole trace is."""
+    while error.cause is not None:
+        error = error.cause
+    message = error.message.strip()
+    kind, _, sentence = message.partition(": ")
+    known = {each.__name__ for each in _subclasses(Refusal)} | {"Failure"}
+    if kind.rpartition(".")[2] in known:
+        return sentence
+    return f"{message} (the trace is in the run's log: llmops ui)"
+
+
+def _subclasses(kind: type) -> set[type]:
+    return {kind}.union(*(_subclasses(each) for each in kind.__subclasses__()))
+
+
+def run_job(product: Product, job: str, out: Console) -> bool:
+    """Run `<pipeline>__<job>_job` to its end, recorded in Dagster's instance. Returns whether every step succeeded."""
+
+    @dg.logger
+    def console(_) -> logging.Logger:
+        logger = logging.Logger("llmops")
+        logger.addHandler(Follower(out))
+        return logger
+
+    home = Home.from_environment(product.project)
+    dagster_home(home, product.project)
+    definitions = graph([product], resources(product.project), loggers={"console": console})
+    with dg.DagsterInstance.get() as instance:
+        out.print(f"[bold]{product.name}[/bold]: {job}")
+        started = time.monotonic()
+        chosen = definitions.resolve_job_def(f"{product.name}__{job}_job")
+        result = chosen.execute_in_process(instance=instance, raise_on_error=False, run_config={"loggers": {"console": {}}})
+    outcome = "[green]succeeded[/green]" if result.success else "[red]failed[/red]; the live release is untouched"
+    out.print(f"{job} {outcome} in {time.monotonic() - started:.0f} s\n")
+    return result.success
+
+
+def summary(product: Product, out: Console) -> None:
+    """Where the product stands: each asset's current version, the live release, and where to look next."""
+    home = Home.from_environment(product.project)
+    lake = home.lake(product.name)
+    table = Table("asset", "version", "what is in it", box=None, pad_edge=False, header_style="bold")
+    for asset, facts in STAGES.items():
+        version = lake.current(asset)
+        table.add_row(asset, version.digest[:12] if version else "-", _told(version, facts) if version else "never materialized")
+    out.print(table)
+    _release(home, product, out)
+    _alerts(home, out)
+    question = "How many cars does MV Ardent carry?" if product.name == "quickstart" else "your question"
+    out.print("\n[bold]Where to look next[/bold]")
+    for what, command in (
+        ("lineage graph, runs, plots", "llmops ui        (make ui)      http://127.0.0.1:3000"),
+        ("training curves and models", "llmops mlflow    (make mlflow)  http://127.0.0.1:5001"),
+        ("find passages", f'llmops search {product.name} "{question}"'),
+        ("ask the released model", f'llmops ask {product.name} "{question}"'),
+        ("this page again", f"llmops status {product.name}"),
+    ):
+        out.print(f"  {what:<28} {command}", markup=False)
+
+
+def _told(version: Version, names: tuple[str, ...]) -> str:
+    facts = {name: version.facts[name] for name in names if name in version.facts}
+    return ", ".join(f"{name.replace('_', ' ')} {_number(value)}" for name, value in facts.items())
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _release(home: Home, product: Product, out: Console) -> None:
+    live, decision = home.history(product.name).live(), home.lake(product.name).current("release")
+    out.print()
+    if live is None:
+        out.print("[yellow]No release yet.[/yellow]")
+    else:
+        scores = ", ".join(f"{name} {value:.3f}" for name, value in live.scores.items())
+        out.print(f"[bold]Live: release {live.epoch}[/bold], model version {live.model_version} ({scores})")
+    if decision is not None and decision.facts["outcome"] != "promoted":
+        out.print(f"[yellow]The newest candidate was not promoted ({decision.facts['outcome']}):[/yellow]")
+    for reason in decision.facts["reasons"] if decision is not None else ():
+        out.print(f"  {reason}", markup=False)
+
+
+def _alerts(home: Home, out: Console) -> None:
+    kept = sorted((home.folder / "alerts").glob("*.json"), key=lambda path: path.stat().st_mtime)
+    if kept:
+        out.print(f"\n[yellow]{len(kept)} alert(s) in {home.folder / 'alerts'}; the newest:[/yellow]")
+        out.print(f"  {kept[-1].read_text('utf-8')}", markup=False)

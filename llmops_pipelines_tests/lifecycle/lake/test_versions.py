@@ -1,0 +1,107 @@
+"""Nothing is done twice, nothing is half-visible: what the lake promises about versions."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pyarrow as pa
+import pytest
+
+from llmops_pipelines.lifecycle.lake import DamagedVersion, Draft, Lake, Version
+
+
+@pytest.fixture
+def lake(tmp_path) -> Lake:
+    return Lake(tmp_path, "product")
+
+
+def numbers(lake: Lake, values: list[int], *, code: str = "1", config=None, parents=(), calls: list | None = None) -> Version:
+    def write(draft: Draft) -> None:
+        if calls is not None:
+            calls.append(values)
+        draft.table("numbers", pa.table({"n": values}))
+        draft.json("timing", {"seconds": id(draft)}, data=False)
+        draft.facts["rows"] = len(values)
+
+    return lake.once("numbers", code=code, config=config or {"values": values}, parents=parents, write=write)
+
+
+def test_the_same_fingerprint_is_written_once(lake):
+    calls: list = []
+    first, second = numbers(lake, [1, 2], calls=calls), numbers(lake, [1, 2], calls=calls)
+    assert (first.reused, second.reused, len(calls)) == (False, True, 1)
+    assert second.table().column("n").to_pylist() == [1, 2]
+
+
+@pytest.mark.parametrize("change", [{"code": "2"}, {"config": {"values": [1], "more": True}}])
+def test_other_code_or_config_is_other_work_but_equal_content_keeps_its_digest(lake, change):
+    first, second = numbers(lake, [1]), numbers(lake, [1], **change)
+    assert first.fingerprint != second.fingerprint
+    assert first.digest == second.digest, "side files must not change the data version"
+
+
+def test_other_parents_are_other_work(lake):
+    def child(parent: Version) -> Version:
+        return lake.once("child", code="1", config={}, parents=[parent], write=lambda draft: draft.json("x", 1))
+
+    one, two = child(numbers(lake, [1])), child(numbers(lake, [2]))
+    assert one.fingerprint != two.fingerprint
+    assert one.parents == {"numbers": numbers(lake, [1]).digest}
+
+
+def test_a_step_that_fails_leaves_nothing_visible(lake):
+    def write(draft: Draft) -> None:
+        draft.json("half", 1)
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        lake.once("numbers", code="1", config={}, parents=[], write=write)
+    assert lake.versions("numbers") == []
+    assert list(lake.root.rglob("*half*")) == []
+
+
+def test_a_changed_byte_is_found_and_only_that_version_is_built_again(lake):
+    calls: list = []
+    good, other = numbers(lake, [1], calls=calls), numbers(lake, [2], calls=calls)
+    lake.point(good)
+    table = good.file("numbers.parquet")
+    table.write_bytes(table.read_bytes()[:-1] + b"x")
+    fresh = Lake(lake.root, "product")  # verification is remembered per process
+    with pytest.raises(DamagedVersion, match="numbers.parquet: sha256"):
+        fresh.current("numbers")
+    assert numbers(fresh, [1], calls=calls).reused is False
+    assert numbers(fresh, [2], calls=calls).digest == other.digest
+    assert calls == [[1], [2], [1]]
+    assert fresh.current("numbers").digest == good.digest
+
+
+def test_a_missing_file_is_found(lake):
+    numbers(lake, [1]).file("timing.json").unlink()
+    assert numbers(Lake(lake.root, "product"), [1]).reused is False
+
+
+def test_two_writers_at_once_publish_one_version(lake):
+    barrier = Barrier(2)
+
+    def write(draft: Draft) -> None:
+        barrier.wait()
+        draft.json("x", 1)
+
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(lake.once, "x", code="1", config={}, parents=[], write=write) for _ in range(2)]
+        versions = [job.result() for job in jobs]
+    assert sorted(version.reused for version in versions) == [False, True]
+    assert len(lake.versions("x")) == 1
+    assert not list((lake.root / "product" / "x" / "staging").iterdir())
+
+
+def test_the_manifest_holds_no_time_host_or_path(lake):
+    text = json.dumps(numbers(lake, [1]).manifest)
+    assert str(lake.root) not in text
+    assert set(json.loads(text)) == {"asset", "code", "digest", "facts", "files", "fingerprint", "parents", "pipeline"}
+
+
+def test_preview_schema_and_rows_come_without_reading_the_table(lake):
+    version = numbers(lake, list(range(100)))
+    assert version.head(2) == [{"n": 0}, {"n": 1}]
+    assert (version.columns(), version.rows()) == ({"n": "int64"}, 100)

@@ -14,7 +14,7 @@ def build(product: Product) -> list:
     """Assets `raw_documents` and `documents`, and the check that the ledger balances."""
     words = product.pipeline
 
-    @product.asset(group="corpus", kinds={"file"}, code=corpus.sources.CODE)
+    @product.asset(group="corpus", kinds={"file"}, code=corpus.CODES["raw_documents"])
     def raw_documents(home: Home) -> dg.MaterializeResult[Version]:
         """Every file of every source as it is now: where it lies, its size, the sha256 of its bytes.
 
@@ -22,7 +22,7 @@ def build(product: Product) -> list:
         """
         return shown(corpus.discover(home.lake(product.name), words.documents, words.cleaning, product.project))
 
-    @product.asset(group="corpus", kinds={"parquet"}, code=corpus.documents.CODE)
+    @product.asset(group="corpus", kinds={"parquet"}, code=corpus.CODES["documents"])
     def documents(raw_documents: Version, home: Home) -> dg.MaterializeResult[Version]:
         """Clean texts with title, language, licence and duplicate cluster; personal data replaced, drops listed with reasons.
 

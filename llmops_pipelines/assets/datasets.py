@@ -14,12 +14,12 @@ def build(product: Product) -> list:
     """Assets `eval_questions` and `training_examples`, and the leak check between them."""
     words = product.pipeline
 
-    @product.asset(group="datasets", kinds={"json"}, code=stage.questions.CODE)
+    @product.asset(group="datasets", kinds={"json"}, code=stage.CODES["eval_questions"])
     def eval_questions(documents: Version, home: Home) -> dg.MaterializeResult[Version]:
         """Questions with gold answers and source documents, of the document clusters that are held out of training."""
         return shown(stage.eval_questions(home.lake(product.name), documents, words.questions, product.project))
 
-    @product.asset(group="datasets", kinds={"parquet"}, code=stage.examples.CODE)
+    @product.asset(group="datasets", kinds={"parquet"}, code=stage.CODES["training_examples"])
     def training_examples(documents: Version, chunks: Version, home: Home) -> dg.MaterializeResult[Version]:
         """Prompts and completions from the other clusters: their questions, and pairs made from their sentences."""
         lake = home.lake(product.name)

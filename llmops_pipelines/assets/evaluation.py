@@ -10,14 +10,14 @@ from llmops_pipelines.resources.vector_store import VectorStore
 
 from .product import Product
 from .showing import check_result, shown
-from .tracked import evaluated, tags
+from .tracked import artifacts, dataset, everything, tags
 
 
 def build(product: Product) -> list:
     """Assets `answers` and `eval_scores`, and the check on coverage."""
     words = product.pipeline
 
-    @product.asset(group="evaluation", kinds={"pytorch"}, code=stage.answers.CODE, pool="vector_store")
+    @product.asset(group="evaluation", kinds={"pytorch"}, code=stage.CODES["answers"], pool="vector_store")
     def answers(
         eval_questions: Version,
         index: Version,
@@ -32,7 +32,7 @@ def build(product: Product) -> list:
         connect = vector_store.connector(words.index)
         return shown(stage.answer(home.lake(product.name), *read, words.answers, words.embeddings, connect))
 
-    @product.asset(group="evaluation", kinds={"ragas"}, code=stage.scores.CODE)
+    @product.asset(group="evaluation", kinds={"ragas"}, code=stage.CODES["eval_scores"])
     def eval_scores(
         context: dg.AssetExecutionContext,
         eval_questions: Version,
@@ -44,7 +44,8 @@ def build(product: Product) -> list:
         """Retrieval and answer quality per question, with bootstrap intervals, base and fine-tuned side by side."""
         lake = home.lake(product.name)
         version = stage.score(lake, eval_questions, answers, documents, words.answers, words.embeddings)
-        page = tracking.record(version, tags(context), evaluated(version, eval_questions))
+        logged = everything(dataset(eval_questions, "evaluation"), artifacts(version, "scores.png", "summary.json"))
+        page = tracking.record(version, tags(context), logged)
         return shown(version, mlflow_run=page, pictures=["scores.png"])
 
     @product.check("eval_scores")

@@ -14,12 +14,12 @@ def build(product: Product) -> list:
     """Assets `corpus_profile` and `drift_report`, and the check that nothing has drifted."""
     words = product.pipeline
 
-    @product.asset(group="monitoring", kinds={"json"}, code=stage.profile.CODE)
+    @product.asset(group="monitoring", kinds={"json"}, code=stage.CODES["corpus_profile"])
     def corpus_profile(documents: Version, embeddings: Version, home: Home) -> dg.MaterializeResult[Version]:
         """Counts, lengths, vocabulary and mean vector of the corpus."""
         return shown(stage.corpus_profile(home.lake(product.name), documents, embeddings))
 
-    @product.asset(group="monitoring", kinds={"matplotlib"}, code=stage.drift.CODE)
+    @product.asset(group="monitoring", kinds={"matplotlib"}, code=stage.CODES["drift_report"])
     def drift_report(corpus_profile: Version, home: Home) -> dg.MaterializeResult[Version]:
         """What changed between the last release's corpus and now: documents, lengths, vocabulary, vectors."""
         lake, live = home.lake(product.name), home.history(product.name).live()

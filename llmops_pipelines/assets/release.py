@@ -16,7 +16,7 @@ def build(product: Product) -> list:
     """Asset `release`, and the checks that the gate passed and that MLflow agrees with the history."""
     words = product.pipeline
 
-    @product.asset(group="release", kinds={"mlflow"}, code=stage.promotion.CODE, pool="release")
+    @product.asset(group="release", kinds={"mlflow"}, code=stage.CODES["release"], pool="release")
     def release(
         eval_scores: Version,
         checkpoint: Version,

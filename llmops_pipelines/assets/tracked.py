@@ -1,5 +1,6 @@
 """How steps that train or score appear in MLflow: tags that lead back to Dagster, datasets with their digests."""
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from llmops_pipelines.lifecycle.lake import Version
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+Fill = Callable[["MlflowClient", str], None]
+
 
 def tags(context: dg.AssetExecutionContext) -> dict[str, str]:
     """Tags that name the Dagster run and asset of a step."""
@@ -17,19 +20,38 @@ def tags(context: dg.AssetExecutionContext) -> dict[str, str]:
     return {"dagster/run_id": context.run_id, "dagster/asset_key": asset, "dagster/job": context.job_name}
 
 
-def dataset(version: Version, role: str, *files: str) -> "Callable[[MlflowClient, str], None]":
-    """Log `version` as an MLflow dataset in the role "training" or "evaluation"; `files` of no interest to it are ignored."""
+def dataset(version: Version, role: str) -> Fill:
+    """Log `version` as an MLflow dataset in the role "training" or "evaluation", by its digest and place."""
 
     def fill(client: "MlflowClient", run: str) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         known = Dataset(
             name=f"{version.pipeline}/{version.asset}",
-            digest=version.digest[:36],
+            digest=version.digest[:36],  # MLflow's limit
             source_type="local",
-            source=f'{{"uri": "{version.path.as_uri()}"}}',
-            profile=f'{{"num_rows": {version.rows() or 0}}}',
+            source=json.dumps({"uri": version.path.as_uri()}),
+            profile=json.dumps({"num_rows": version.rows()}),
         )
         client.log_inputs(run, datasets=[DatasetInput(known, tags=[InputTag("mlflow.data.context", role)])])
+
+    return fill
+
+
+def artifacts(version: Version, *names: str) -> Fill:
+    """Log files of `version` as artifacts of its run; those that it does not have are left out."""
+
+    def fill(client: "MlflowClient", run: str) -> None:
+        for name in names:
+            if version.file(name).exists():
+                client.log_artifact(run, str(version.file(name)))
+
+    return fill
+
+
+def everything(*fills: Fill) -> Fill:
+    def fill(client: "MlflowClient", run: str) -> None:
+        for each in fills:
+            each(client, run)
 
     return fill

@@ -16,12 +16,12 @@ def build(product: Product) -> list:
     """Assets `base_model` and `checkpoint`, and the truth checks on the adapter."""
     recipe = product.recipe
 
-    @product.asset(group="training", kinds={"huggingface"}, code=stage.base_model_code)
+    @product.asset(group="training", kinds={"huggingface"}, code=stage.CODES["base_model"])
     def base_model(home: Home) -> dg.MaterializeResult[Version]:
         """The pinned model that training starts from; its weights are compared with the sha256 in the recipe."""
         return shown(stage.base_model(home.lake(product.name), recipe.base, product.project))
 
-    @product.asset(group="training", kinds={"pytorch", "deepspeed"}, code=stage.checkpoint_code, pool="training")
+    @product.asset(group="training", kinds={"pytorch", "deepspeed"}, code=stage.CODES["checkpoint"], pool="training")
     def checkpoint(
         context: dg.AssetExecutionContext,
         base_model: Version,
@@ -44,6 +44,6 @@ def build(product: Product) -> list:
     @product.check("checkpoint")
     def the_adapter_is_what_was_trained(checkpoint: Version, base_model: Version) -> dg.AssetCheckResult:
         """DeepSpeed trained it on this very base, it changes the answers, and what was saved equals what was in memory."""
-        return check_result(stage.adapter_is_true(checkpoint, base_model))
+        return check_result(stage.checkpoint_is_sound(checkpoint, base_model))
 
     return [base_model, checkpoint, the_adapter_is_what_was_trained]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..lake import digest, files
-from .sources import CorpusError, Found, Listing, UnreadableFile, list_files, read_steady
+from .sources import CorpusError, Found, Listing, UnreadableFile, list_files, printable, read_steady
 
 if TYPE_CHECKING:
     from llmops_pipelines.config.pipeline import Cleaning, Source
@@ -45,7 +45,9 @@ def discover(lake: "Lake", sources: "list[Source]", cleaning: "Cleaning", projec
     """
     listings = _list_all(sources, project)
     found = [file for listing in listings for file in listing.files]
-    blobs, hashed = _blobs(lake, found)
+    stamps = {file: digest([printable(str(file.root)), printable(file.inside), file.stamp]) for file in found}
+    settled = [file for file in found if _settled(file)]  # as it was before their bytes are read
+    blobs, hashed = _blobs(lake, found, stamps)
     licences = {source.name: source.licence for source in sources}
     live = [Raw(f.source, f.uri, Path(f.uri).suffix.lower(), f.size, blobs[f], licences[f.source], False) for f in found]
     before = _previous(lake)
@@ -57,12 +59,27 @@ def discover(lake: "Lake", sources: "list[Source]", cleaning: "Cleaning", projec
 
     def write(draft: "Draft") -> None:
         draft.table(ASSET, _table(rows))
+        draft.table("stamps", _stamp_table({stamps[file]: blobs[file] for file in settled if blobs[file]}), data=False)
         draft.facts.update(_facts(live, gone, before, snapshot))
         draft.facts.update(hashed=hashed, reused_hashes=len(found) - hashed)
         draft.facts["links_not_followed"] = sum(listing.links_not_followed for listing in listings)
         draft.facts["not_regular_files"] = sum(listing.not_regular for listing in listings)
 
     return lake.once(ASSET, code=CODE, config={"rows": digest([astuple(row) for row in rows])}, parents=[], write=write)
+
+
+@dataclass(frozen=True)
+class Glance:
+    """The sources as a look at names, sizes and times sees them; no file is opened."""
+
+    files: int
+    identity: str
+
+
+def glance(sources: "list[Source]", project: Path) -> Glance:
+    """What a sensor compares from look to look. Raises `CorpusError` like `discover`."""
+    found = [file for listing in _list_all(sources, project) for file in listing.files]
+    return Glance(len(found), digest([[file.source, file.uri, file.stamp] for file in found]))
 
 
 def blob_path(lake: "Lake", blob: str) -> Path:
@@ -85,27 +102,38 @@ def _list_all(sources: "Iterable[Source]", project: Path) -> list[Listing]:
     return listings
 
 
-def _blobs(lake: "Lake", found: list[Found]) -> tuple[dict[Found, str], int]:
-    """sha256 of each file ("" when unreadable), and how many were read for it. Unchanged files are known by their stamp."""
-    seen = lake.store("seen_files", "v1", "stamp")
-    stamps = {file: digest([file.root, file.inside, file.stamp]) for file in found}
-    new = set(seen.missing(stamps.values()))
-    known = seen.take(stamp for stamp in stamps.values() if stamp not in new).to_pydict() if len(new) < len(found) else {}
-    place = dict(zip(known.get("stamp", []), known.get("blob", []), strict=True))
-    blobs: dict[Found, str] = {}
-    for file, stamp in stamps.items():
-        blob = place.get(stamp, "")
-        if blob and blob_path(lake, blob).is_file():
-            blobs[file] = blob
-    hashed = [file for file in found if file not in blobs]
-    blobs.update((file, _keep(lake, file)) for file in hashed)
-    settled = time.time_ns() - SETTLED_NS
-    fresh = [file for file in hashed if blobs[file] and stamps[file] in new and file.changed_ns < settled]
-    if fresh:
-        import pyarrow as pa
+def _blobs(lake: "Lake", found: list[Found], stamps: dict[Found, str]) -> tuple[dict[Found, str], int]:
+    """sha256 of each file ("" when unreadable), and how many were read for it. Unchanged files are known by their stamp.
 
-        seen.append(pa.table({"stamp": [stamps[file] for file in fresh], "blob": [blobs[file] for file in fresh]}))
+    The stamps of the current version come first, because the store (stamps of all times: files may be touched, or moved
+    back) takes longer to open.
+    """
+    current = lake.current(ASSET)
+    blobs = _kept(lake, stamps, {row["stamp"]: row["blob"] for row in current.table("stamps").to_pylist()} if current else {})
+    if len(blobs) == len(found):
+        return blobs, 0
+    seen = lake.store("seen_files", "v1", "stamp")
+    rest = {file: stamp for file, stamp in stamps.items() if file not in blobs}
+    new = set(seen.missing(rest.values()))
+    if known := [stamp for stamp in rest.values() if stamp not in new]:
+        rows = seen.take(known).to_pylist()
+        blobs.update(_kept(lake, rest, {row["stamp"]: row["blob"] for row in rows}))
+    hashed = [file for file in found if file not in blobs]
+    settled = [file for file in hashed if stamps[file] in new and _settled(file)]  # as it was before they are read
+    blobs.update((file, _keep(lake, file)) for file in hashed)
+    if settled := [file for file in settled if blobs[file]]:
+        seen.append(_stamp_table({stamps[file]: blobs[file] for file in settled}))
     return blobs, len(hashed)
+
+
+def _kept(lake: "Lake", stamps: dict[Found, str], known: dict[str, str]) -> dict[Found, str]:
+    """Files whose stamp is known and whose bytes are still in the lake."""
+    blobs = {file: known.get(stamp, "") for file, stamp in stamps.items()}
+    return {file: blob for file, blob in blobs.items() if blob and blob_path(lake, blob).is_file()}
+
+
+def _settled(file: Found) -> bool:
+    return file.changed_ns < time.time_ns() - SETTLED_NS
 
 
 def _keep(lake: "Lake", file: Found) -> str:
@@ -124,9 +152,7 @@ def _keep(lake: "Lake", file: Found) -> str:
 
 def _previous(lake: "Lake") -> list[Raw]:
     current = lake.current(ASSET)
-    if current is None:
-        return []
-    return [Raw(**row) for row in current.table().to_pylist()]
+    return [Raw(**row) for row in current.table().to_pylist()] if current else []
 
 
 def _stop_when_much_is_gone(live: list[Raw], before: list[Raw], cleaning: "Cleaning", snapshot: str) -> None:
@@ -155,6 +181,13 @@ def _facts(live: list[Raw], gone: list[Raw], before: list[Raw], snapshot: str) -
         "removed": sum((raw.source, raw.uri) in had for raw in gone),
         "snapshot": snapshot,
     }
+
+
+def _stamp_table(blobs: dict[str, str]):
+    import pyarrow as pa
+
+    schema = pa.schema([("stamp", pa.string()), ("blob", pa.string())])
+    return pa.table({"stamp": list(blobs), "blob": list(blobs.values())}, schema=schema)
 
 
 def _table(rows: list[Raw]):

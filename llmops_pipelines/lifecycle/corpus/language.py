@@ -6,7 +6,7 @@ from functools import lru_cache
 CODE = "language 1"
 LIBRARIES = ("py3langid",)
 UNDETERMINED = "und"  # ISO 639-2
-LETTERS = 80  # fewer say little
+LETTERS = 60  # fewer say little
 READ_CHARACTERS = 10_000
 CERTAIN = 0.95
 

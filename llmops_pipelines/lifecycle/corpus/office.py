@@ -3,6 +3,7 @@
 import io
 import re
 import statistics
+from dataclasses import dataclass
 from typing import Any
 
 from .parsers import Piece
@@ -90,63 +91,77 @@ def pdf(data: bytes) -> Piece:
     return Piece(str(stated).strip() or title, body)
 
 
-def _page_lines(page: Any) -> list[tuple[str, float]]:
-    """The lines of a page, each with its largest font size in points (0 when it cannot be told)."""
-    spans: list[tuple[str, float]] = []
+@dataclass(frozen=True)
+class Line:
+    """A line of a PDF page, its largest font size in points (0 when it cannot be told), and whether it is one bold piece.
 
-    def visit(text: str, _cm: Any, matrix: Any, _font: Any, size: float) -> None:
+    A bold row of several pieces is the head of a table, not a heading.
+    """
+
+    text: str
+    size: float
+    bold: bool = False
+
+
+def _page_lines(page: Any) -> list[Line]:
+    spans: list[tuple[str, float, bool]] = []
+
+    def visit(text: str, _cm: Any, matrix: Any, font: Any, size: float) -> None:
         height = round(abs(size * (matrix[3] or 1)), 1) if matrix else 0.0
-        spans.extend((part.strip(), height) for part in text.split("\n") if part.strip())
+        bold = bool(re.search(r"bold|black|heavy", str((font or {}).get("/BaseFont", "")), re.IGNORECASE))
+        spans.extend((part.strip(), height, bold) for part in text.split("\n") if part.strip())
 
     whole = page.extract_text(visitor_text=visit)
-    lines: list[tuple[str, float]] = []
+    lines: list[Line] = []
     place = 0
     for line in filter(None, map(str.strip, whole.splitlines())):
         start = next((i for i in range(place, min(place + LOOK_AHEAD, len(spans))) if spans[i][0] in line), None)
-        sizes = []
+        inside = []
         while start is not None and start < len(spans) and spans[start][0] in line:
-            sizes.append(spans[start][1])
+            inside.append(spans[start])
             place = start = start + 1
-        lines.append((" ".join(line.split()), max(sizes, default=0.0)))
+        bold = len(inside) == 1 and inside[0][2] and inside[0][0] == line
+        lines.append(Line(" ".join(line.split()), max((size for _, size, _ in inside), default=0.0), bold))
     return lines
 
 
-def _without_running_lines(pages: list[list[tuple[str, float]]]) -> list[list[tuple[str, float]]]:
+def _without_running_lines(pages: list[list[Line]]) -> list[list[Line]]:
     """Headers and footers: first or last lines that are equal, but for digits, on more than half of three or more pages."""
     if len(pages) < 3:
         return pages
     counts: dict[str, int] = {}
     for page in pages:
-        for text in {re.sub(r"\d+", "0", text) for text, _ in [*page[:1], *page[-1:]]}:
+        for text in {re.sub(r"\d+", "0", line.text) for line in [*page[:1], *page[-1:]]}:
             counts[text] = counts.get(text, 0) + 1
     running = {text for text, count in counts.items() if count > len(pages) / 2}
     kept = []
     for page in pages:
         ends = {0, len(page) - 1}
-        kept.append([line for i, line in enumerate(page) if i not in ends or re.sub(r"\d+", "0", line[0]) not in running])
+        kept.append([line for i, line in enumerate(page) if i not in ends or re.sub(r"\d+", "0", line.text) not in running])
     return kept
 
 
-def _flow(lines: list[tuple[str, float]]) -> tuple[str, str]:
+def _flow(lines: list[Line]) -> tuple[str, str]:
     """Full lines run on into the next one; short ones (last lines, table rows, points) end where they end."""
-    known = [size for _, size in lines if size]
-    weights = [size for text, size in lines if size for _ in range(1 + len(text) // 20)]
-    usual = statistics.median(weights) if known else 0.0
-    ranks = sorted({size for size in known if size >= usual * HEADING_SCALE}, reverse=True)
-    full = 0.75 * max((len(text) for text, size in lines if size not in ranks), default=0)
+    weights = [line.size for line in lines if line.size for _ in range(1 + len(line.text) // 20)]
+    usual = statistics.median(weights) if weights else 0.0
+    ranks = sorted({line.size for line in lines if line.size >= max(usual * HEADING_SCALE, 0.1)}, reverse=True)
+    bold_means_heading = sum(len(line.text) for line in lines if line.bold) < sum(len(line.text) for line in lines) / 2
+    full = 0.75 * max((len(line.text) for line in lines if line.size not in ranks), default=0)
     out: list[str] = []
     title, running = "", False
-    for text, size in lines:
-        text = re.sub(r"^[\u2022\u25cf\u25aa\u2013]\s+", "- ", text)
-        if size in ranks and len(text) <= 120:
+    for line in lines:
+        text = re.sub(r"^[\u2022\u25cf\u25aa\u2013]\s+", "- ", line.text)
+        if len(text) <= 120 and (line.size in ranks or (line.bold and bold_means_heading)):
             title = title or text
-            out += ["", f"{'#' * min(ranks.index(size) + 1, 6)} {text}", ""]
+            level = ranks.index(line.size) if line.size in ranks else len(ranks)
+            out += ["", f"{'#' * min(level + 1, 6)} {text}", ""]
             running = False
-            continue
-        if running and not re.match(r"- |\d{1,2}[.)] [A-Z]", text):
+        elif running and not re.match(r"- |\d{1,2}[.)] [A-Z]", text):
             broken = re.search(r"[a-z]-$", out[-1]) and text[:1].islower()
             out[-1] = out[-1][:-1] + text if broken else f"{out[-1]} {text}"
+            running = len(line.text) >= full
         else:
             out.append(text)
-        running = len(text) >= full
+            running = len(line.text) >= full
     return "\n".join(out).strip(), title

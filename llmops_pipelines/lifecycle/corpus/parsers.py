@@ -1,6 +1,6 @@
 """One function per format: bytes in, documents out. Headings become Markdown `#` lines, tables Markdown tables.
 
-`parse` runs in a child process (see pool.py). Table files live in tables.py, Word files and PDF in office.py.
+`parse` runs in a child process (see pool.py). HTML lives in web.py, tables in tables.py, Word files and PDF in office.py.
 """
 
 import re
@@ -25,8 +25,6 @@ FORMATS = {
 CODE = {"markdown": "1", "html": "1", "text": "1", "pdf": "1", "docx": "1", "csv": "1", "jsonl": "1"}
 LIBRARIES = {"html": ("trafilatura", "lxml"), "pdf": ("pypdf",), "docx": ("python-docx", "lxml")}
 DAMAGED_BLOB = "the kept bytes are missing or damaged"
-VISIBLE_CHARACTERS = 500  # HTML that shows less than this may be all navigation
-KEPT_SHARE = 0.1  # an HTML parser that keeps less of the visible text than this has lost it
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,11 @@ def _parse(data: bytes, kind: str, columns: dict[str, Any] | None) -> Parsed:
         from . import tables
 
         return Parsed(tuple(tables.pieces(content, kind, columns)), reencoded)
-    return Parsed(({"markdown": markdown, "html": html, "text": text}[kind](content),), reencoded)
+    if kind == "html":
+        from .web import html
+
+        return Parsed((html(content),), reencoded)
+    return Parsed((markdown(content) if kind == "markdown" else text(content),), reencoded)
 
 
 def decode(data: bytes, declared: str | None = None) -> tuple[str, bool]:
@@ -132,15 +134,28 @@ def _declared_encoding(data: bytes) -> str | None:
 
 
 def text(content: str) -> Piece:
-    """A first line that stands alone and is short is the title; it stays in the text, as a heading."""
-    lines = content.lstrip("\ufeff \t\r\n").splitlines()
-    if len(lines) > 1 and not lines[1].strip() and _looks_like_title(lines[0]):
-        return Piece(lines[0].strip(), "\n".join([f"# {lines[0].strip()}", *lines[1:]]))
-    return Piece("", content)
+    """Plain text has no marks, so its layout is read: short lines that stand alone above a paragraph are headings.
+
+    The first line is the title when it opens a first block of at most three short lines.
+    """
+    blocks = [block for block in re.split(r"\n[ \t]*\n\s*", re.sub(r"\r\n?", "\n", content).strip("\ufeff \t\n")) if block]
+    first = blocks[0].split("\n") if blocks else []
+    title = ""
+    if len(blocks) > 1 and len(first) <= 3 and _looks_like_title(first[0]) and all(len(line) <= 100 for line in first):
+        title = first[0].strip()
+        blocks[0] = "\n\n".join([f"# {title}", *filter(None, ["\n".join(first[1:])])])
+    for place, (block, following) in enumerate(zip(blocks[1:], blocks[2:], strict=False), 1):
+        if "\n" not in block and len(block) <= 70 and _looks_like_title(block) and len(following) > len(block):
+            blocks[place] = f"## {block.strip()}"
+    return Piece(title, "\n\n".join(blocks))
 
 
 def _looks_like_title(line: str) -> bool:
-    return 3 <= len(line.strip()) <= 100 and not line.strip().endswith((".", ":", ",", ";", "!")) and not line.startswith("#")
+    """Starts like a sentence and does not end like one (questions are fine), and is no point of a list."""
+    line = line.strip()
+    return (
+        3 <= len(line) <= 100 and not line.endswith((".", ":", ",", ";", "!")) and bool(re.match(r"[^\W\d_a-z]|[\"'(]", line))
+    )
 
 
 def markdown(content: str) -> Piece:
@@ -192,34 +207,3 @@ def _without_comments(lines: list[str]) -> list[str]:
             inside = not inside
         kept.append(shown)
     return kept
-
-
-def html(content: str) -> Piece:
-    """Main text through trafilatura. Raises `Refused` when much less comes out than a reader of the page would see."""
-    import trafilatura
-
-    seen = _visible(content)
-    found = trafilatura.extract(
-        content, output_format="markdown", include_comments=False, include_tables=True, include_formatting=True
-    )
-    body = found or ""
-    if len(seen) >= VISIBLE_CHARACTERS and len(body) < KEPT_SHARE * len(seen):
-        raise Refused(f"the HTML parser kept {len(body)} of {len(seen)} visible characters")
-    heading = _tag(content, "h1")
-    title = heading or re.split(r"\s+[|\u2013\u2014]\s+", _tag(content, "title"))[0]
-    if heading and not re.search(r"^# ", body, re.MULTILINE):
-        body = f"# {heading}\n\n{body}"
-    return Piece(title, re.sub(r"\|[ \t]+$", "|", body, flags=re.MULTILINE))
-
-
-def _visible(content: str) -> str:
-    """The text between tags, roughly, without a tree: nothing is lost to nesting."""
-    rest = re.sub(r"<(script|style|template|noscript)\b.*?</\1\s*>|<!--.*?-->", " ", content, flags=re.DOTALL | re.IGNORECASE)
-    return re.sub(r"\s+", " ", re.sub(r"<[^<>]*>", " ", rest)).strip()
-
-
-def _tag(content: str, name: str) -> str:
-    from html import unescape
-
-    found = re.search(rf"<{name}\b[^>]*>(.*?)</{name}\s*>", content, re.DOTALL | re.IGNORECASE)
-    return unescape(_visible(found[1])) if found else ""

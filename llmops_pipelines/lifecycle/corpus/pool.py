@@ -8,13 +8,18 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-UNUSABLE = "unusable"
+from .sources import CorpusError
+
+UNUSABLE = "unusable"  # the machine is at fault, not the file: a library is missing, a disk is full
 KILLED = ("crashed", "timed_out")  # may be the machine's fault (memory, load): tried once more
 
+FILES_PER_WORKER = 32  # a second worker costs a second of imports
+TASKS_PER_WORKER = 500  # then a fresh one starts: parsers leak
 FILE_BYTES = 128 * 2**20  # py3langid unpacks its model (68 MB) through a temporary file
 ENVIRONMENT = (errno.ENOENT, errno.EACCES, errno.ENOSPC, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.EIO)
 
@@ -37,10 +42,6 @@ class Outcome:
     detail: str = ""
 
 
-class WorkersUnusable(Exception):
-    """The machine, not the file, is at fault: a library is missing, a disk is full. Never a verdict on a document."""
-
-
 class Refused(Exception):
     """A parser's own verdict on a file. The message holds no text of the document."""
 
@@ -52,7 +53,7 @@ class Pool:
     """
 
     def __init__(self, tasks: int, limits: Limits) -> None:
-        self._workers = max(1, min(os.cpu_count() or 1, tasks // 8 + 1))
+        self._workers = max(1, min(os.cpu_count() or 1, tasks // FILES_PER_WORKER + 1))
         self._limits = limits
         self._pool = None
 
@@ -85,7 +86,7 @@ class Pool:
 
             self._pool = ProcessPool(
                 max_workers=self._workers,
-                max_tasks=500,
+                max_tasks=TASKS_PER_WORKER,
                 initializer=_confine,
                 initargs=(self._limits.memory_bytes,),
                 context=get_context("spawn"),
@@ -98,13 +99,18 @@ class Pool:
 
 
 def _outcome(future: Any) -> Outcome:
+    """Raises `CorpusError` when the machine is at fault: that is no verdict on a document and must not be kept."""
     from pebble import ProcessExpired
 
     try:
         outcome = Outcome(*future.result())
         if outcome.reason == UNUSABLE:
-            raise WorkersUnusable(f"documents cannot be read on this machine: {outcome.detail}; mend it and run again")
+            raise CorpusError(f"documents cannot be read on this machine: {outcome.detail}; mend it and run again")
         return outcome
+    except BrokenProcessPool as error:
+        raise CorpusError(
+            "child processes do not start; a script that calls this needs its code under if __name__ == '__main__'"
+        ) from error
     except TimeoutError:
         return Outcome(reason="timed_out", detail="stopped at the time limit")
     except ProcessExpired as error:

@@ -12,13 +12,15 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from ..lake import Refusal
+
 if TYPE_CHECKING:
     from llmops_pipelines.config.pipeline import Source
 
 READ_ATTEMPTS = 3
 
 
-class CorpusError(Exception):
+class CorpusError(Refusal):
     """The corpus cannot be trusted as it is. The message says what is wrong, what is safe and the way out."""
 
 
@@ -56,7 +58,7 @@ def list_files(source: "Source", project: Path) -> Listing:
     files, links, odd = [], 0, 0
     try:
         for inside in _entries(root):
-            uri = _printable(inside)
+            uri = printable(inside)
             if not _taken(uri, source):
                 continue
             target = _resolve(root, inside)
@@ -98,7 +100,7 @@ def _resolve(root: Path, inside: str) -> str | None:
     return target.relative_to(root).as_posix()
 
 
-def _printable(path: str) -> str:
+def printable(path: str) -> str:
     """File names are bytes; what is not UTF-8 in them is spelled as \\xNN so that it can be stored and shown."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 

@@ -107,7 +107,7 @@ def name(text: str) -> Iterator[Asked]:
 
 def role(text: str) -> Iterator[Asked]:
     """It goes to the quay foreman, Bertil Sand, before noon. -> Who is the quay foreman?"""
-    title = r"(?P<role>[Tt]he (?:[a-z-]+ ){0,3}[a-z-]+(?: of [A-Z]?[\w-]+(?: [a-z-]+)?)?)"
+    title = r"(?P<role>[Tt]he (?!\w+est\b)(?:[a-z-]+ ){0,3}[a-z-]+(?: of [A-Z]?[\w-]+(?: [a-z-]+)?)?)"
     for m in re.finditer(rf"\b{title}, (?P<answer>(?:Captain |Dr )?{PERSON})(?=[,.])", text):
         yield f"Who is {inner(m['role'])}?", m
     for m in re.finditer(rf"(?P<answer>(?:Captain |Dr )?{PERSON})(?:,| is| was) {title}(?=[,.])", text):

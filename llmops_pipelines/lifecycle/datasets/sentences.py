@@ -28,8 +28,8 @@ NAME = r"[A-Z][a-z'’]+(?: (?:of |the |de |van )?[A-Z][\w'’-]+)+"
 PERSON = r"[A-Z][a-z'’]+ [A-Z][a-z'’]+(?:-[A-Z][a-z]+)?"
 HEDGE = r"(?:about |around |some |up to |at least |at most |almost |nearly |only |over |exactly |more than |no more than )?"
 
-FUNCTION = one_of("""a an the of in on at by for from to with and or but as is are was were be been has have had may must can will it
-its that which who when where than then before after until since between into over under per each every this
+FUNCTION = one_of("""a an the of in on at by for from to with and or but as is are was were be been has have had may must can
+will it its that which who when where than then before after until since between into over under per each every this
 these not above below behind beside inside outside near up down along around round through against off out later
 ago none""")
 PLAIN_WORD = rf"(?!{FUNCTION}\b)[a-z][\w'’-]*"
@@ -81,9 +81,9 @@ def sentences(text: str) -> Iterator[Sentence]:
 
 def inner(phrase: str) -> str:
     """A phrase from the start of a sentence as it reads inside one: "The crew" becomes "the crew", names stay."""
-    first = phrase.split(" ", 1)[0]
-    lowered = {"The", "A", "An", "Each", "Every", "All", "Most"}
-    return phrase[0].lower() + phrase[1:] if first in lowered or re.fullmatch(r"[A-Z][a-z]+s", first) else phrase
+    first, _, others = phrase.partition(" ")
+    plain = first in ("The", "A", "An", "Each", "Every", "All") or re.fullmatch(r"[A-Z][a-z]+s", first)
+    return phrase[0].lower() + phrase[1:] if plain or (others and others.islower()) else phrase
 
 
 def clause(rest: str) -> str:

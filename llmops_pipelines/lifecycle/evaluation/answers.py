@@ -7,10 +7,11 @@ the base model answer again.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from llmops_pipelines.config.pipeline import Answers, Embeddings
-from llmops_pipelines.lifecycle import datasets, index
+from llmops_pipelines.lifecycle import datasets
+from llmops_pipelines.lifecycle.index import Hit, Retriever
 from llmops_pipelines.lifecycle.lake import Draft, Lake, Version, digest
 from llmops_pipelines.lifecycle.lake.digests import text_digest
 
@@ -28,18 +29,10 @@ class EvaluationError(RuntimeError):
     """What would be measured is not what the graph claims, or nothing can be measured."""
 
 
-class Found(Protocol):
-    """A passage as a retriever returns it."""
-
-    chunk_id: str
-    doc_id: str
-    text: str
-
-
 class Retrieves(Protocol):
     """Whatever finds passages for questions; `index.Retriever` in the product."""
 
-    def search(self, questions: list[str], k: int) -> list[list[Any]]: ...
+    def search(self, questions: list[str], k: int) -> list[list[Hit]]: ...
 
 
 @dataclass(frozen=True)
@@ -82,17 +75,17 @@ def answer(
 
     def write(draft: Draft) -> None:
         candidates = _candidates(base, checkpoint, settings)
-        finder = retriever or _retriever(lake, index, chunks, embeddings, connect)
-        asked = _ask(finder, eval_questions.table().select(["id", "question"]).to_pylist(), settings.passages)
+        rows = eval_questions.table().select(["id", "question"]).to_pylist()
+        if retriever is not None:
+            asked = _ask(retriever, rows, settings.passages)
+        else:
+            with Retriever.open(lake, index, chunks, embeddings, connect=connect) as finder:
+                asked = _ask(finder, rows, settings.passages)
         _write(draft, asked, {candidate.name: _answers(lake, candidate, asked, settings, draft) for candidate in candidates})
 
     config = {"passages": settings.passages, "max_new_tokens": settings.max_new_tokens}
     parents = [eval_questions, index, chunks, base, checkpoint]
     return lake.once("answers", code=CODE, config=config, parents=parents, write=write)
-
-
-def _retriever(lake: Lake, served: Version, chunks: Version, embeddings: Embeddings, connect: Any) -> Retrieves:
-    return index.Retriever.open(lake, served, chunks, embeddings, connect=connect)
 
 
 def _candidates(base: Version, checkpoint: Version, settings: Answers) -> list[Candidate]:

@@ -111,15 +111,27 @@ def _greedy(max_new_tokens: int, stops: tuple[int, ...], pad: int):
 
 
 def _adapted(model: "PreTrainedModel", folder: Path, adapter: Path) -> "PreTrainedModel":
-    from peft import PeftModel
+    """The model with the adapter on it, every tensor of the file in its place: PEFT itself leaves out what finds none."""
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors import safe_open
 
+    with safe_open(adapter / "adapter_model.safetensors", framework="numpy") as tensors:
+        stored = set(tensors.keys())
     try:
         with warnings.catch_warnings():
-            # PEFT only warns when weights of the adapter found no layer; the rest would answer as if it were trained.
-            warnings.filterwarnings("error", message="Found missing adapter keys", category=UserWarning)
-            return PeftModel.from_pretrained(model, adapter, local_files_only=True)
-    except (UserWarning, RuntimeError, ValueError) as error:
+            # PEFT 0.21 asks transformers 5.23 for an attribute that was renamed; nothing that we could write differently.
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+            warnings.filterwarnings("ignore", "Found missing adapter keys", UserWarning)  # compared below
+            adapted = PeftModel.from_pretrained(model, adapter, local_files_only=True)
+    except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise GenerationError(
             f"{adapter}: the adapter does not fit the model in {folder} ({reason}); train it again"
         ) from error
+    loaded = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
+    if stored != loaded:
+        raise GenerationError(
+            f"{adapter}: the adapter does not fit the model in {folder} ({len(stored - loaded)} of its {len(stored)} tensors "
+            f"have no layer, {len(loaded - stored)} layers have no tensor); train it again on this model"
+        )
+    return adapted

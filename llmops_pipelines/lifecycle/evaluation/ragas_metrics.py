@@ -40,7 +40,8 @@ def context_outcomes(given: Sequence[Sequence[str]], relevant: Sequence[Sequence
 
     async def one(metric: Any, got: Sequence[str], wanted: Sequence[str]) -> Outcome:
         row = sample(retrieved_context_ids=list(got), reference_context_ids=list(wanted))
-        return await _outcome(partial(metric.single_turn_ascore, row))
+        # The public single_turn_ascore does the same, and puts a file with a user id into the home folder.
+        return await _outcome(partial(metric._single_turn_ascore, row, None))
 
     async def all_rows() -> dict[str, list[Outcome]]:
         metrics = {"context_precision": precision, "context_recall": recall}

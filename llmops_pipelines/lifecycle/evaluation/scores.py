@@ -55,12 +55,12 @@ def score(
     def write(draft: Draft) -> None:
         questions = eval_questions.table().to_pylist()
         said = _said(answers)
-        scores = {
-            name: _scored(questions, said[name], settings, embedder or index.Embedder.open(embeddings)) for name in CANDIDATES
-        }
+        judge = embedder or index.Embedder.open(embeddings)
+        scores = {name: _scored(name, questions, said[name], settings, judge) for name in CANDIDATES}
         scores[RETRIEVAL] = _retrieval(questions, said, settings.passages)
-        known = set(documents.table().column("doc_id").to_pylist())
-        draft.facts["retrieved_unknown_documents"] = len({d for row in said["base"].values() for d in row["documents"]} - known)
+        found = {doc_id for row in said["base"].values() for doc_id in row["documents"]}
+        gone = found - set(documents.table().column("doc_id").to_pylist())  # an index that keeps what was deleted
+        draft.facts["retrieved_unknown_documents"] = len(gone)
         _write(draft, scores, len(questions))
 
     config = {"passages": settings.passages, "refusal": settings.refusal}
@@ -96,7 +96,9 @@ def _said(answers: Version) -> dict[str, dict[str, dict[str, Any]]]:
     return said
 
 
-def _scored(questions: list[dict], said: dict[str, dict], settings: Answers, embedder: Embeds) -> dict[str, list[Score]]:
+def _scored(
+    candidate: str, questions: list[dict], said: dict[str, dict], settings: Answers, embedder: Embeds
+) -> dict[str, list[Score]]:
     """All text metrics of one candidate."""
     asked = [question for question in questions if question["id"] in said]
     texts = [said[question["id"]]["answer"] for question in asked]
@@ -110,7 +112,6 @@ def _scored(questions: list[dict], said: dict[str, dict], settings: Answers, emb
         **ragas_metrics.text_outcomes(texts, references),
         "similarity": similarities(embedder, texts, references),
     }
-    candidate = next(iter(said.values()))["candidate"] if said else ""
     return {metric: list(_rows(questions, asked, candidate, metric, found)) for metric, found in outcomes.items()}
 
 

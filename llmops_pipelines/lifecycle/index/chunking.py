@@ -56,12 +56,7 @@ class Chunker:
         if self.settings.tokens > most:
             raise IndexingError(
                 f"chunks.tokens: {self.settings.tokens} does not fit, {self.model.settings.model} reads "
-                f"{self.model.max_length} tokens and {SPECIAL_TOKENS + HEAD_TOKENS} of them are for the headings; use at most {most}"
-            )
-        if self.settings.overlap * 2 > self.settings.tokens:
-            raise IndexingError(
-                f"chunks.overlap: {self.settings.overlap} is more than half of chunks.tokens ({self.settings.tokens}); "
-                f"use at most {self.settings.tokens // 2}"
+                f"{self.model.max_length} tokens and {SPECIAL_TOKENS + HEAD_TOKENS} are for headings; use at most {most}"
             )
 
     @cached_property
@@ -134,7 +129,8 @@ class Chunker:
             if self.settings.overlap and found:
                 start, more = self._reach_back(text, found[-1].start, start)
                 tokens += more
-            found.append(Passage(start, end, tokens, section.heading))
+            if tokens:  # else the model would see nothing: combining marks, control characters
+                found.append(Passage(start, end, tokens, section.heading))
         return found
 
     def _reach_back(self, text: str, floor: int, start: int) -> tuple[int, int]:

@@ -5,7 +5,7 @@ MiniLM and its like go through `transformers` alone; anything else through sente
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from llmops_pipelines.config.pipeline import Embeddings
@@ -15,7 +15,7 @@ from .model_files import ModelFiles
 if TYPE_CHECKING:
     import numpy as np
 
-TOKENS_AT_ONCE = 4096  # of one batch, padding included
+TOKENS_AT_ONCE = 2048  # of one batch, padding included: activations of more do not stay in the cache
 LENGTH_STEP = 16  # bf16 attention on CPUs takes twice the time at lengths that are no multiple of 16
 
 
@@ -47,12 +47,14 @@ class Embedder:
 
         if not texts:
             return np.zeros((0, self.dimension), dtype=np.float32)
-        return self._encode(list(texts))
+        return _encoder(self.model)(list(texts))
 
-    @cached_property
-    def _encode(self) -> Callable[[list[str]], "np.ndarray"]:
-        self.model.verify_weights()
-        return _plain_encoder(self.model) if self.model.plain else _any_encoder(self.model)
+
+@lru_cache(maxsize=1)
+def _encoder(files: ModelFiles) -> Callable[[list[str]], "np.ndarray"]:
+    """The loaded model: one per process, shared by everything that embeds with the same settings."""
+    files.verify_weights()
+    return _plain_encoder(files) if files.plain else _any_encoder(files)
 
 
 def _plain_encoder(files: ModelFiles) -> Callable[[list[str]], "np.ndarray"]:

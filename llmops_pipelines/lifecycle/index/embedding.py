@@ -75,7 +75,7 @@ def _write(lake: Lake, draft: Draft, chunks: Version, embedder: Embedder) -> Non
     missing = store.missing(sorted(place))
     if missing:
         _check_probes(store, embedder)
-    wanted = rows.take([place[text_hash] for text_hash in missing]).sort_by(
+    wanted = rows.take(pa.array([place[text_hash] for text_hash in missing], pa.int64())).sort_by(
         [("tokens", "descending"), ("text_hash", "ascending")]
     )
     for at in range(0, wanted.num_rows, TEXTS_AT_ONCE):

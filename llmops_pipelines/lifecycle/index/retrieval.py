@@ -61,9 +61,11 @@ class Retriever:
 
     def search(self, questions: list[str], k: int) -> list[list[Hit]]:
         """The k nearest passages of each question, best first; fewer when the index is smaller. Many at once are faster."""
+        import pyarrow as pa
+
         answers = self.reader.search(self.embedder.embed(questions), k)
         rows = sorted({self._row(found.chunk_id) for answer in answers for found in answer})
-        chosen = self.rows.take(rows)
+        chosen = self.rows.take(pa.array(rows, pa.int64()))
         texts = slices(self.lake, chosen) if rows else []
         described: dict[str, dict[str, Any]] = {
             row["chunk_id"]: {"title": row["title"], "heading": row["heading"], "text": text}

@@ -16,6 +16,7 @@ _CUT = re.compile(
     r"|[.!?…][\"'”’)\]*_]*\s+(?=[^\sa-zà-öø-ÿ])"  # the end of a sentence, unless it goes on in lower case
     r"|[。！？]+"
 )
+_TITLE = re.compile(r"[^\s|>*+-][^\n|]{0,59}[^\n.!?…:;,|]")  # a short line that ends no sentence
 _LONGEST_HEADING = 120  # characters; a longer line with a '#' is no heading that anybody wrote
 
 
@@ -74,7 +75,10 @@ def pieces(text: str, section: Section) -> list[Piece]:
     start = section.start
     for cut in _CUT.finditer(text, section.start, section.end):
         if text[start : cut.end()].strip():
-            found.append(Piece(start, cut.end(), PARAGRAPH if cut.group().count("\n") > 1 else SENTENCE))
+            strength = PARAGRAPH if cut.group().count("\n") > 1 else SENTENCE
+            alone = strength == PARAGRAPH and (not found or found[-1].strength != SENTENCE)
+            titled = alone and _TITLE.fullmatch(text, start, cut.start())  # such a line belongs to what follows it
+            found.append(Piece(start, cut.end(), WORD if titled else strength))
             start = cut.end()
     if text[start : section.end].strip():
         found.append(Piece(start, section.end, PARAGRAPH))

@@ -56,7 +56,8 @@ class Version:
         """The Parquet table `name` (default: the asset's own) as a `pyarrow.Table`."""
         import pyarrow.parquet as pq
 
-        return pq.read_table(self.file(f"{name or self.asset}.parquet"), page_checksum_verification=True)
+        with pq.ParquetFile(self.file(f"{name or self.asset}.parquet"), page_checksum_verification=True) as file:
+            return file.read()  # unlike `read_table`, this does not import pandas (0.2 s)
 
     def head(self, rows: int = 5) -> list[dict[str, Any]]:
         """The first rows of the asset's own table; none if it has no table."""

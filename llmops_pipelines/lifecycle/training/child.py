@@ -138,7 +138,7 @@ def build(job: Job, tell):
     dataset = rows.read(job.examples, tokenizer, recipe["max_tokens"])
     dtype = torch.bfloat16 if args.bf16 else torch.float32
     model = AutoModelForCausalLM.from_pretrained(job.base_folder, dtype=dtype, use_safetensors=True, **safe)
-    sink = progress.MlflowSink(job.tracking, tell) if RANK == 0 and job.tracking else lambda points: None
+    sink = progress.MlflowSink.open(job.tracking, tell) if RANK == 0 and job.tracking else lambda points: None
     report = progress.Progress(0, tell, sink)
     hooks = Hooks(job, report)
     trainer = SFTTrainer(

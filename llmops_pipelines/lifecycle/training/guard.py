@@ -19,12 +19,12 @@ from .refusals import TrainingError
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>; survives exec, fires when the thread that started this process ends
 
 
-def die_with_parent(parent: int | None = None) -> None:
-    """Be killed (SIGKILL) when the parent ends. `parent`: leave at once if that process is already gone. Linux only."""
+def die_with_parent(parent: int) -> None:
+    """Be killed (SIGKILL) when the process `parent` that started this one ends; leave now if it has. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if parent and not alive(parent):
-        sys.exit(f"the process {parent} that wanted this training is gone")
+    if not alive(parent):
+        sys.exit(f"process {parent}, which wanted this training, is gone")
 
 
 def alive(process: int) -> bool:
@@ -61,10 +61,9 @@ def take(path: Path, seconds: float = 0) -> int:
     return handle
 
 
-def holder(path: Path) -> int | None:
-    """The process number in a lock file."""
-    text = path.read_text().strip()
-    return int(text) if text.isdigit() else None
+def holder(path: Path) -> int:
+    """The process number in a lock file, 0 if none was written yet."""
+    return int(path.read_text().strip() or 0)
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
     from .job import Tracking
 
 METRICS = ("loss", "learning_rate", "tokens_per_second")
@@ -83,13 +85,16 @@ def from_rows(rows: list[dict[str, float | None]]) -> list[Point]:
 class MlflowSink:
     """Sends points to an MLflow run. A server that is away must not end the training: points wait for the next report."""
 
-    def __init__(self, tracking: "Tracking", warn: Callable[[str], None]) -> None:
-        from mlflow import MlflowClient
-
-        self._client = MlflowClient(tracking.uri)
-        self._run, self._warn = tracking.run_id, warn
+    def __init__(self, client: "MlflowClient", run_id: str, warn: Callable[[str], None]) -> None:
+        self._client, self._run, self._warn = client, run_id, warn
         self._waiting: list[tuple[Point, int]] = []
         self._warned = False
+
+    @classmethod
+    def open(cls, tracking: "Tracking", warn: Callable[[str], None]) -> "MlflowSink":
+        from mlflow import MlflowClient
+
+        return cls(MlflowClient(tracking.uri), tracking.run_id, warn)
 
     def __call__(self, points: list[Point]) -> None:
         from mlflow.entities import Metric

@@ -67,8 +67,6 @@ def _locate(base: "BaseModelWords", project: Path) -> Path:
         if not folder.is_dir():
             raise TrainingError(f"base.path: {folder} is not a folder; put the base model there or name another one")
         return folder
-    if not (base.hub and base.revision):
-        raise TrainingError("base: neither a path nor hub with a revision of 40 hex digits is given; set one of the two")
     return _from_hub(base.hub, base.revision)
 
 

@@ -1,0 +1,110 @@
+"""The bootstrap of the small base model: drills, the half of the documents it may read, a tiny run, and the shipped folder."""
+
+import hashlib
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from llmops_pipelines.lifecycle.training.bootstrap.drills import Drill, disguise, make_drill, render
+from llmops_pipelines.lifecycle.training.bootstrap.frames import parse_frames
+from llmops_pipelines.lifecycle.training.bootstrap.texts import is_bootstrap_document, read_passages
+from llmops_pipelines.lifecycle.training.bootstrap.train import Stage, load_recipe, run
+
+ROOT = Path(__file__).parents[3]
+RECIPE = ROOT / "configs/recipes/quickstart_bootstrap.yaml"
+SHIPPED = ROOT / "configs/quickstart/base_model"
+PASSAGES = [
+    "The pump at Elder Slip was bought by Merl Tanner in 1944. It is 41 metres tall and painted green every second spring.",
+    "Tickets for dogs cost 12 kr and are sold from 07:30 at the kiosk beside the mill.",
+]
+MIX = {"recall": 1.0, "statements": 2.0, "text": 1.0}
+
+
+def drills(seed: int, count: int) -> list[Drill]:
+    rng = random.Random(seed)
+    return [make_drill(rng, MIX, 150, PASSAGES) for _ in range(count)]
+
+
+def test_the_same_seed_gives_the_same_drills_and_another_seed_others() -> None:
+    assert drills(1, 40) == drills(1, 40)
+    assert drills(1, 40) != drills(2, 40)
+
+
+def test_every_answer_is_a_span_of_its_context() -> None:
+    made = drills(3, 300)
+    assert sum(len(drill.questions) for drill in made) > 600
+    assert all(answer in drill.context for drill in made for _, answer in drill.questions)
+
+
+def test_no_drill_asks_the_same_question_with_two_answers() -> None:
+    for drill in drills(4, 200):
+        asked = [question for question, _ in drill.questions if "____" not in question]
+        statements = [question for question in asked if question in dict(drill.questions)]
+        assert len(set(asked)) <= len(statements)
+
+
+def test_the_prompt_of_the_product_never_occurs() -> None:
+    rng = random.Random(5)
+    text = "".join(part for drill in drills(5, 500) for _, part in render(rng, drill))
+    assert not any(mark in text for mark in ("Context:", "Question:", "Answer:", "not in the documents"))
+
+
+def test_each_question_can_be_asked_without_its_answer() -> None:
+    for frame in parse_frames():
+        assert set(frame.questions) <= set(frame.slots)
+        for slot, questions in frame.questions.items():
+            assert all(f"{{{slot}}}" in statement or f"{{{slot}}}".upper() in statement for statement in frame.statements)
+            assert not any(f"{{{slot}}}" in question for question in questions)
+
+
+def test_a_disguise_is_the_same_throughout_a_text() -> None:
+    text = disguise(random.Random(6), "Merlin saw 41 boats. Merlin saw 41 boats.", ["harbour"])
+    first, second = text.rstrip(".").split(". ")
+    assert first == second
+
+
+def test_only_the_bootstrap_half_of_the_documents_is_read(tmp_path: Path) -> None:
+    names = [f"doc{i}.txt" for i in range(12)]
+    for name in names:
+        (tmp_path / name).write_text(f"This is the text of {name} and of no other.", encoding="utf-8")
+    read = " ".join(read_passages(tmp_path, [".txt"]))
+    allowed = {name for name in names if is_bootstrap_document(name)}
+    assert {name for name in names if name in read} == allowed
+    assert 0 < len(allowed) < len(names)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_a_tiny_run_exports_a_model_that_loads(tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    recipe = replace(
+        load_recipe(RECIPE),
+        out=str(tmp_path / "model"),
+        documents=str(tmp_path / "none"),
+        compile=False,
+        vocabulary=400,
+        tokenizer_drills=20,
+        model={"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2,
+               "intermediate_size": 32, "max_position_embeddings": 1024, "attention_bias": True},
+        previous_token_heads=[[0, 0, 1]],
+        stages=[Stage("only", 2, 2, 64, 40, {"induction": 0.5, "statements": 0.5})],
+    )
+    result = run(recipe, lambda line: None)
+    assert result["tokens"] == 2 * 2 * 64
+    tokenizer, model = (kind.from_pretrained(recipe.out) for kind in (AutoTokenizer, AutoModelForCausalLM))
+    assert tokenizer.decode(tokenizer("Tide table: 07:30, ferry É 🚢.").input_ids) == "Tide table: 07:30, ferry É 🚢."
+    assert (tokenizer.pad_token, tokenizer.bos_token, tokenizer.eos_token) == ("<pad>", "<s>", "</s>")
+    assert model.config.eos_token_id == tokenizer.eos_token_id
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model"]
+
+
+def test_the_shipped_model_is_whole_and_small() -> None:
+    sums = dict(reversed(line.split()) for line in (SHIPPED / "SHA256SUMS").read_text(encoding="utf-8").splitlines())
+    files = {path.name: path for path in SHIPPED.iterdir() if path.name != "SHA256SUMS"}
+    assert {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()} == sums
+    assert {"config.json", "model.safetensors", "tokenizer.json", "generation_config.json", "README.md"} <= set(files)
+    assert sum(path.stat().st_size for path in files.values()) <= 10_000_000
+    assert json.loads(files["config.json"].read_text(encoding="utf-8"))["model_type"] == "llama"

@@ -6,55 +6,39 @@ seed. What a drill may state is in `frames.py`; tokens, batches and training are
 
 import random
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from llmops_pipelines.lifecycle.training.bootstrap.frames import Frame, parse_frames
+from llmops_pipelines.lifecycle.training.bootstrap.words import (
+    ADJECTIVES,
+    CODAS,
+    COLOURS,
+    GROUPS,
+    HAPPENINGS,
+    MONTHS,
+    NOUNS,
+    ONSETS,
+    PLURALS,
+    ROLES,
+    SMALL,
+    STARTERS,
+    STUFF,
+    VERBS,
+    VOWELS,
+)
 
 # Never the product's prompt: fine-tuning has to be what teaches that format.
 LAYOUTS = (("", "\n? ", "\n="), ("<< ", " >>\nAsked: ", "\nFound:"), ("# Notes\n", "\n* ", " ->"))
 
-ONSETS = "b br c ch d dr f fl g gr h j k kr l m n p pr r s sk sl st t th tr v w".split()
-VOWELS = "a e i o u a e i o ai ea ee oa ou y".split()
-CODAS = "l n r s t k m d sh nd rn rt ll ck x g th".split()
-NOUNS = """anchor alarm archive axle barge barrel basin beacon bell bench berth boiler book bottle bow bridge brush bucket buoy cabin cable
-camera canteen card cargo ceremony chain chart chest chimney clinic clock coat committee compass contract cook course crane crate crew cup
-davit deck depot desk diesel diver dock door drill drum duty engine exam fair fare fence ferry festival fender filter fire flag floor fog
-fuel funnel gallery gangway garage gate gauge gear generator glass grant guard hall hammer harbour hatch heater helmet hoist hook horn hose
-hull inquiry inspection jacket jetty key kiosk kitchen ladder lamp launch lease ledger lens letter library licence lifeboat lift light line
-list lock locker log lounge machine manual map market mast meeting mirror mooring motor museum net notice office oven paint panel parcel
-pass patrol permit photo pier pilot pipe plan plate platform plug pole pond pontoon post propeller pump quay radio raft rail ramp record
-register report rescue road rope route rudder rule saddle safe sail sample school screen seal season shed shelter shift ship shop shore signal
-siren slipway spare staff stair station steam store storm strap supply survey switch table tank tap team tender terminal ticket tide timber tool
-torch tow tower tower track trailer training trap tray trolley truck tug tunnel uniform valve van vault vessel wage walk wall ward warehouse
-watch water weather wheel whistle winch window wing wire workshop yard""".split()
-ADJECTIVES = """annual big black blue brass brown central cold daily deep double dry early eastern electric emergency empty first fixed foreign
-free front great green grey half heavy high hot inner iron large last late left little local long lower main monthly narrow new night north
-northern official oil old open outer plain portable private public quick rear red repaired reserve right rusty safe sealed second short
-silver small south southern special spare steel summer temporary third thick tidal upper weekly western white wide winter wooden yellow young""".split()
-PLURALS = """bicycles blankets boats boxes bags beds bolts buckets buoys cabins cars chairs children clerks coats crew members cups dogs engines
-extinguishers flares gloves guests helmets houses jackets keys ladders lamps lanterns lifejackets machines masks nets nurses officers pages pallets
-panels parcels passengers people pets places pumps rafts rooms ropes rounds screws seats sheep signals spaces steps suitcases tables tests
-tickets tins torches towels trips tyres vans vehicles visitors volunteers windows workers""".replace("crew members", "crew").split()
-ROLES = """head of engineering|harbour master|safety officer|chief keeper|night clerk|duty officer|second mate|ship's cook|yard foreman|pilot|
-radio operator|director|treasurer|stores manager|deputy mate|lookout|bosun|driver|nurse|inspector|ticket clerk|crane driver|head of service|
-deck hand|engineer on watch|terminal manager|chair of the board|apprentice|master|purser|diver|archivist|trainer|caretaker""".replace("\n", "").split("|")
-VERBS = """call check close open sign lock move read test clean count report send stop start paint carry lift watch wash weigh inform leave ring
-write to warn follow replace fill empty lower raise return show wear collect switch off switch on hand over look after""".replace(
-    "write to", "write_to").replace("switch off", "switch_off").replace("switch on", "switch_on").replace(
-    "hand over", "hand_over").replace("look after", "look_after").split()
-HAPPENINGS = """a broken shaft|thick fog|a fire in the galley|a fall of rock|a blocked pipe|heavy ice|a lost key|a flat battery|an oil leak|a loose
-bolt|a late train|a storm from the west|low water|a wrong signal|a sick passenger|a man overboard|a power cut|rust|a false alarm|a spring
-tide|a strike|a shortage of staff|a rope in the propeller|lightning|a cracked window|a swarm of bees|high swell|a burnt fuse|a spilt
-cargo|salt in the filter|a strong current|the great flood|a wedding|the end of the war""".replace("\n", " ").split("|")
-STUFF = """oak|steel|cast iron|granite|brass|copper|canvas|light oil|marine diesel|red lead|sand|fresh water|salt water|soap and water|glass wool|
-coal|paraffin|larch|concrete|tar|linseed oil|white paint|rubber|hemp|slate|peat|aluminium|vinegar|battery power|biogas|grey wool|brick""".replace("\n", "").split("|")
-COLOURS = "red green white blue yellow black grey orange brown purple pink amber".split()
-GROUPS = """children under 6|residents|students|visitors|cyclists|foot passengers|school groups|drivers|members of the crew|volunteers|people over 67|
-holders of a blue card|islanders|apprentices|keepers|dog owners|lorry drivers|nurses on duty|families|season ticket holders|contractors|fishermen""".replace("\n", "").split("|")
-MONTHS = "January February March April May June July August September October November December".split()
-SMALL = "two three four five six seven eight nine ten twelve".split()
-UNITS = {"metres": ["metres"], "duration": ["minutes", "hours", "days", "weeks", "months", "years"], "power": ["kW", "kilowatts", "volts"],
-         "speed": ["knots", "km an hour"], "weight": ["tonnes", "kg", "kilograms"], "percent": ["per cent", "%"]}
+UNITS = {
+    "metres": ["metres"],
+    "duration": ["minutes", "hours", "days", "weeks", "months", "years"],
+    "power": ["kW", "kilowatts", "volts"],
+    "speed": ["knots", "km an hour"],
+    "weight": ["tonnes", "kg", "kilograms"],
+    "percent": ["per cent", "%"],
+}
+LETTERS = "ABCDEKLMRST"
 PLACE_TAILS = ["", "", "", " Bay", " Quay", " Head", " Pier", " Haven", " Point", " Ness", " Slip", " Rock"]
 
 
@@ -73,7 +57,6 @@ class Fact:
     frame: Frame
     values: dict[str, str]
     sentence: str = ""
-    words: frozenset[str] = field(default_factory=frozenset)
 
 
 def name(rng: random.Random) -> str:
@@ -103,6 +86,18 @@ def thing(rng: random.Random) -> str:
     return f"{rng.choice(['MV ', 'SS ', 'yacht ', 'boat '])}{name(rng)}" if kind < 0.9 else f"{noun} at {name(rng)}"
 
 
+def date(rng: random.Random) -> str:
+    """A day, half of the time with its year."""
+    day = f"{rng.randint(1, 28)} {rng.choice(MONTHS)}"
+    return f"{day} {rng.randint(1990, 2039)}" if rng.random() < 0.5 else day
+
+
+def code(rng: random.Random) -> str:
+    """The number of a form, a channel or a part."""
+    plain, short = str(rng.randint(1, 99)), f"{rng.choice(LETTERS)}{rng.randint(1, 99)}"
+    return rng.choice([plain, short, f"{rng.choice(LETTERS)}-{rng.randint(1, 999)}"])
+
+
 def value(rng: random.Random, kind: str) -> str:
     """A fresh value of a slot type used in `frames.py`."""
     if kind in UNITS:
@@ -113,14 +108,22 @@ def value(rng: random.Random, kind: str) -> str:
             figure += f".{rng.randint(1, 9)}"
         return f"{figure} {rng.choice(UNITS[kind])}"
     makers = {
-        "thing": lambda: thing(rng), "year": lambda: str(rng.randint(1820, 2039)), "count": lambda: number(rng, 4),
-        "plural": lambda: rng.choice(PLURALS), "money": lambda: f"{number(rng, 4)} {rng.choice(['kr', 'crowns'])}",
-        "place": lambda: name(rng) + rng.choice(PLACE_TAILS), "person": lambda: f"{name(rng)} {name(rng)}",
-        "role": lambda: rng.choice(ROLES), "clock": lambda: f"{rng.randint(0, 23):02d}:{rng.randrange(0, 60, 5):02d}",
-        "date": lambda: f"{rng.randint(1, 28)} {rng.choice(MONTHS)}" + (f" {rng.randint(1990, 2039)}" if rng.random() < 0.5 else ""),
-        "deed": lambda: f"{rng.choice(VERBS).replace('_', ' ')} the {thing(rng)}", "happening": lambda: rng.choice(HAPPENINGS),
-        "stuff": lambda: rng.choice(STUFF), "colour": lambda: rng.choice(COLOURS), "group": lambda: rng.choice(GROUPS),
-        "code": lambda: rng.choice([str(rng.randint(1, 99)), f"{rng.choice('ABCDEKLMRST')}{rng.randint(1, 99)}", f"{rng.choice('ABCDEKLMRST')}-{rng.randint(1, 999)}"]),
+        "thing": lambda: thing(rng),
+        "year": lambda: str(rng.randint(1820, 2039)),
+        "count": lambda: number(rng, 4),
+        "plural": lambda: rng.choice(PLURALS),
+        "money": lambda: f"{number(rng, 4)} {rng.choice(['kr', 'crowns'])}",
+        "place": lambda: name(rng) + rng.choice(PLACE_TAILS),
+        "person": lambda: f"{name(rng)} {name(rng)}",
+        "role": lambda: rng.choice(ROLES),
+        "clock": lambda: f"{rng.randint(0, 23):02d}:{rng.randrange(0, 60, 5):02d}",
+        "date": lambda: date(rng),
+        "deed": lambda: f"{rng.choice(VERBS)} the {thing(rng)}",
+        "happening": lambda: rng.choice(HAPPENINGS),
+        "stuff": lambda: rng.choice(STUFF),
+        "colour": lambda: rng.choice(COLOURS),
+        "group": lambda: rng.choice(GROUPS),
+        "code": lambda: code(rng),
     }
     return makers[kind]()
 
@@ -142,10 +145,8 @@ def facts(rng: random.Random, frames: list[Frame], count: int) -> list[Fact]:
     about = [f for f in frames if f.slots.get("x") == "thing"]
     rng.shuffle(about)
     for i in range(count):
-        if mode < 0.35:
-            frame = about[i % len(about)]
-        else:
-            frame = chosen if mode < 0.6 or (mode < 0.8 and i % 2) else rng.choice(frames)
+        same = mode < 0.6 or (mode < 0.8 and i % 2)
+        frame = about[i % len(about)] if mode < 0.35 else chosen if same else rng.choice(frames)
         values = {slot: value(rng, kind) for slot, kind in frame.slots.items()}
         if mode < 0.35:
             values["x"] = subject
@@ -169,7 +170,7 @@ def ask(rng: random.Random, fact: Fact, others: list[Fact]) -> tuple[str, str] |
         if other is not fact and other.frame is fact.frame and all(other.values[s] == fact.values[s] for s in shown):
             return None
     answer = fact.values[slot]
-    if fact.frame.slots[slot] in ("thing",) and rng.random() < 0.5 and f"the {answer}" in fact.sentence:
+    if fact.frame.slots[slot] == "thing" and rng.random() < 0.5 and f"the {answer}" in fact.sentence:
         answer = f"the {answer}"
     if answer not in fact.sentence:
         answer = capital(answer)
@@ -188,7 +189,7 @@ def statement_drill(rng: random.Random, frames: list[Frame], sentences: int, que
 
 
 def recall_drill(rng: random.Random, pairs: int, questions: int) -> Drill:
-    """Keys with values, asked for by key: the shortest form of finding and copying."""
+    """Keys with values, and questions that are keys: the shortest form of finding and copying."""
     kinds = ["thing", "place", "person", "code", "count", "stuff", "clock", "duration", "role", "date"]
     first, second = rng.sample(kinds, 2)
     table: dict[str, str] = {}
@@ -200,17 +201,21 @@ def recall_drill(rng: random.Random, pairs: int, questions: int) -> Drill:
     return Drill(text, tuple(dict.fromkeys((key, table[key]) for key in keys)))
 
 
-WH = {"number": ["How many", "How many", "How much", "What number of"], "clock": ["When", "At what time", "What time"],
-      "name": ["Who", "Which", "Where", "What"], "words": ["What", "Which", "What kind of", "How", "Where", "When"]}
-SPAN = re.compile(r"\b\d\d:\d\d\b|\b\d[\d,.]*\d\b(?: [a-z]+)?|\b\d\b(?: [a-z]+)?|\b[A-Z][a-z]+(?: [A-Z][a-z]+)+\b|\b[A-Z][a-z]+\b"
-                  r"|\b(?:the |a )?[a-z]{4,}(?: [a-z]+)?\b")
+WH = {
+    "number": ["How many", "How many", "How much", "What number of"],
+    "clock": ["When", "At what time", "What time"],
+    "name": ["Who", "Which", "Where", "What"],
+    "words": ["What", "Which", "What kind of", "How", "Where", "When"],
+}
+SPAN = re.compile(
+    r"\b\d\d:\d\d\b|\b\d[\d,.]*\d\b(?: [a-z]+)?|\b\d\b(?: [a-z]+)?|\b[A-Z][a-z]+(?: [A-Z][a-z]+)+\b|\b[A-Z][a-z]+\b"
+    r"|\b(?:the |a )?[a-z]{4,}(?: [a-z]+)?\b"
+)
 WORD = re.compile(r"\b(?:[A-Z][a-z]{2,}|[a-z]{5,}|\d+)\b")
-STARTERS = frozenset("The This That There These They She Her His When Where What Who How Each Every All One Two Three And But For From With After Before "
-                     "Only Never Any Not Its Has Are You Your Please Most Some Both".split())
 
 
 def disguise(rng: random.Random, text: str, words: list[str]) -> str:
-    """`text` with some names, figures and words exchanged, the same way throughout, so that only reading it tells what it says."""
+    """`text` with some names, figures and words exchanged, alike throughout, so that only reading it tells what it says."""
     names, figures, common = rng.random(), rng.random(), rng.random() * 0.3
     known: dict[str, str] = {}
 
@@ -260,7 +265,9 @@ def text_drill(rng: random.Random, passages: list[str], count: int, questions: i
     return Drill(text, tuple(dict.fromkeys(pair for pair in pairs if pair and pair[1] in text)))
 
 
-def make_drill(rng: random.Random, mix: dict[str, float], size: int, passages: list[str], frames: list[Frame] | None = None) -> Drill:
+def make_drill(
+    rng: random.Random, mix: dict[str, float], size: int, passages: list[str], frames: list[Frame] | None = None
+) -> Drill:
     """A drill of a kind drawn from `mix` (recall, statements, text), its context about `size` tokens long."""
     kind = rng.choices(list(mix), list(mix.values()))[0]
     length = rng.uniform(0.4, 1.0) * size

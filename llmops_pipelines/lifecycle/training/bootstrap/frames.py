@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (one line per group of statements or questions is the notation)
 """The sentence frames of the drills: what may be stated about an invented thing, and how one may ask for each part of it.
 
 Data and its parser only; inventing values and putting passages together belongs in `drills.py`.

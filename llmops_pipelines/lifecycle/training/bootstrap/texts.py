@@ -67,21 +67,27 @@ def train_tokenizer(seed: int, vocabulary: int, drills: int, passages: list[str]
     mix = {"statements": 0.8, "recall": 0.2}
     texts = ["".join(t for _, t in render(rng, make_drill(rng, mix, 200, [], frames))) for _ in range(drills)]
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(WORDS), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    pieces = pre_tokenizers.Split(Regex(WORDS), "isolated")
+    in_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pieces, in_bytes])
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=[PAD, BOS, EOS], show_progress=False,
-                                  initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[PAD, BOS, EOS],
+        show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )
     # The passages count several times: the words of real documents are the ones the product's prompts consist of.
     tokenizer.train_from_iterator(texts + passages * 8, trainer)
     return tokenizer
 
 
 class Batches:
-    """Endless rows of packed drills: token ids, and the weight of each token in the loss; all of it follows from the seed."""
+    """Rows of packed drills: token ids, and the chance of each token to be learnt from; all follows from seed and step."""
 
     def __init__(self, tokenizer: "Tokenizer", passages: list[str], seed: int) -> None:
-        self.tokenizer, self.passages, self.rng, self.frames = tokenizer, passages, random.Random(seed), parse_frames()
+        self.tokenizer, self.passages, self.seed = tokenizer, passages, seed
+        self.rng, self.frames = random.Random(seed), parse_frames()
         self.eos, self.size = tokenizer.token_to_id(EOS), tokenizer.get_vocab_size()
 
     def induction_row(self, length: int) -> tuple[list[int], list[float]]:
@@ -100,7 +106,9 @@ class Batches:
                 weights += [0.0] * fresh
         return ids[:length], weights[:length]
 
-    def drill_row(self, length: int, context: int, mix: dict[str, float], weigh: dict[str, float]) -> tuple[list[int], list[float]]:
+    def drill_row(
+        self, length: int, context: int, mix: dict[str, float], learn_from: dict[str, float]
+    ) -> tuple[list[int], list[float]]:
         """Rendered drills one after another until `length` tokens are full; a drill that is cut off stays cut off."""
         ids: list[int] = []
         weights: list[float] = []
@@ -109,16 +117,21 @@ class Batches:
             for part, text in render(self.rng, drill):
                 tokens = self.tokenizer.encode(text).ids
                 ids += tokens
-                weights += [weigh[part]] * len(tokens)
+                weights += [learn_from[part]] * len(tokens)
             ids.append(self.eos)
-            weights.append(weigh["answer"])
+            weights.append(learn_from["answer"])
         return ids[:length], weights[:length]
 
-    def batch(self, rows: int, length: int, context: int, mix: dict[str, float], weigh: dict[str, float]) -> tuple["np.ndarray", "np.ndarray"]:
-        """(ids, weights), both `rows` x `length`; the share `induction` of `mix` are rows of random tokens."""
+    def batch(
+        self, step: int, rows: int, length: int, context: int, mix: dict[str, float], learn_from: dict[str, float]
+    ) -> tuple["np.ndarray", "np.ndarray"]:
+        """(ids, chances), both `rows` x `length`; the share `induction` of `mix` are rows of random tokens."""
         import numpy as np
 
+        self.rng.seed(self.seed * 1_000_003 + step)  # a step's batch depends on no other step: a run can go on anywhere
         drills = {kind: share for kind, share in mix.items() if kind != "induction"}
-        made = [self.induction_row(length) if self.rng.random() < mix.get("induction", 0.0) or not drills
-                else self.drill_row(length, context, drills, weigh) for _ in range(rows)]
+        made = []
+        for _ in range(rows):
+            random_tokens = self.rng.random() < mix.get("induction", 0.0) or not drills
+            made.append(self.induction_row(length) if random_tokens else self.drill_row(length, context, drills, learn_from))
         return np.array([m[0] for m in made], dtype=np.int64), np.array([m[1] for m in made], dtype=np.float32)

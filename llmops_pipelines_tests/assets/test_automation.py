@@ -1,0 +1,177 @@
+"""Every sensor fires, skips with its numbers, and survives failure; costly steps fire on changed data only."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import dagster as dg
+import pytest
+
+from llmops_pipelines.assets import automation
+from llmops_pipelines.assets.product import ON_CHANGED_DATA
+from llmops_pipelines.lifecycle.lake import Version
+from llmops_pipelines.resources.alerts import Alerts
+from llmops_pipelines.resources.home import Home
+
+
+@pytest.fixture
+def instance():
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def report(home: Home, outcome: str, why: str) -> Version:
+    def write(draft) -> None:
+        draft.json("drift_report", {"outcome": outcome, "why": why})
+        draft.facts.update(outcome=outcome, why=why)
+
+    lake = home.lake("quickstart")
+    version = lake.once("drift_report", code="1", config=why, parents=[], write=write)
+    lake.point(version)
+    return version
+
+
+class TestDriftSensor:
+    def tick(self, quickstart, home, instance):
+        _, retrain, _ = automation.jobs(quickstart)
+        sensor = automation.drift_sensor(quickstart, retrain)
+        return sensor(dg.build_sensor_context(instance=instance, resources={"home": home}))
+
+    def failed_run(self, instance, request: dg.RunRequest) -> None:
+        @dg.job(name="quickstart__retrain_job")
+        def retrain():
+            pass
+
+        run = instance.create_run_for_job(retrain, tags=dict(request.tags))
+        instance.report_run_failed(run)
+
+    def test_it_fires_when_the_report_says_so(self, quickstart, home, instance):
+        drifted = report(home, "drifted", "vocabulary 0.300 >= 0.1")
+        request = self.tick(quickstart, home, instance)
+        assert isinstance(request, dg.RunRequest)
+        assert request.run_key == f"{drifted.digest[:32]}:0"
+
+    def test_it_skips_with_its_numbers(self, quickstart, home, instance):
+        report(home, "stable", "vocabulary 0.010 < 0.1")
+        assert self.tick(quickstart, home, instance) == dg.SkipReason("stable: vocabulary 0.010 < 0.1")
+
+    def test_without_a_report_it_says_so(self, quickstart, home, instance):
+        assert "never materialized" in self.tick(quickstart, home, instance).skip_message
+
+    def test_one_report_starts_one_run(self, quickstart, home, instance):
+        report(home, "drifted", "embeddings 0.2 >= 0.1")
+        request = self.tick(quickstart, home, instance)
+
+        @dg.job(name="quickstart__retrain_job")
+        def retrain():
+            pass
+
+        instance.create_run_for_job(retrain, tags=dict(request.tags))
+        assert "was started for it" in self.tick(quickstart, home, instance).skip_message
+
+    def test_a_failed_retrain_is_tried_again_and_then_given_up_loudly(self, quickstart, home, instance):
+        report(home, "drifted", "embeddings 0.2 >= 0.1")
+        keys = []
+        for _ in range(automation.ATTEMPTS):
+            request = self.tick(quickstart, home, instance)
+            keys.append(request.run_key)
+            self.failed_run(instance, request)
+        assert len(set(keys)) == automation.ATTEMPTS, "a run key is used up by a failed run"
+        assert "3 runs for it failed" in self.tick(quickstart, home, instance).skip_message
+
+
+class TestNewDocumentsSensor:
+    def tick(self, quickstart, cursor=None):
+        reindex, _, _ = automation.jobs(quickstart)
+        return automation.new_documents_sensor(quickstart, reindex)(dg.build_sensor_context(cursor=cursor))
+
+    def test_it_fires_once_per_state_of_the_files(self, quickstart):
+        first = self.tick(quickstart)
+        assert len(first.run_requests) == 1
+        again = self.tick(quickstart, cursor=first.cursor)
+        assert "the same as at the last look" in again.skip_message
+
+    def test_a_touched_file_is_news(self, quickstart, tmp_path):
+        pages = tmp_path / "pages"
+        pages.mkdir()
+        (pages / "a.md").write_text("one")
+        source = quickstart.pipeline.documents[0].model_copy(update={"path": str(pages)})
+        words = quickstart.pipeline.model_copy(update={"documents": [source]})
+        moved = type(quickstart)("quickstart", words, quickstart.recipe, tmp_path)
+        first = self.tick(moved)
+        (pages / "a.md").write_text("other")
+        assert self.tick(moved, cursor=first.cursor).run_requests
+
+
+class TestAlerts:
+    def test_an_alert_is_kept_and_posted(self, home):
+        posted = []
+
+        class Hook(BaseHTTPRequestHandler):
+            def do_POST(self):
+                posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        with HTTPServer(("127.0.0.1", 0), Hook) as server:
+            threading.Thread(target=server.handle_request, daemon=True).start()
+            alerts = Alerts(home=home, url=f"http://127.0.0.1:{server.server_port}")
+            alerts.send("team:docs", "reindex failed", run_id="r1")
+        assert posted == [{"text": "team:docs: reindex failed (run r1)"}]
+        assert json.loads((home.folder / "alerts" / "r1.json").read_text())["owner"] == "team:docs"
+
+    def test_a_hook_that_is_down_is_an_error_and_the_alert_is_kept(self, home):
+        with pytest.raises(OSError):
+            Alerts(home=home, url="http://127.0.0.1:9").send("team:docs", "reindex failed", run_id="r2")
+        assert (home.folder / "alerts" / "r2.json").is_file()
+
+
+def test_costly_steps_fire_on_changed_data_and_not_on_a_mere_rerun(instance):
+    content = ["one"]
+
+    @dg.asset
+    def parent() -> dg.MaterializeResult:
+        return dg.MaterializeResult(data_version=dg.DataVersion(content[0]))
+
+    @dg.asset(deps=[parent], automation_condition=ON_CHANGED_DATA)
+    def child() -> None:
+        pass
+
+    definitions = dg.Definitions([parent, child])
+    dg.materialize([parent, child], instance=instance)
+    cursor = dg.evaluate_automation_conditions(definitions, instance).cursor
+
+    dg.materialize([parent], instance=instance)
+    rerun = dg.evaluate_automation_conditions(definitions, instance, cursor=cursor)
+    assert rerun.total_requested == 0
+
+    content[0] = "two"
+    dg.materialize([parent], instance=instance)
+    changed = dg.evaluate_automation_conditions(definitions, instance, cursor=rerun.cursor)
+    assert changed.get_num_requested(dg.AssetKey("child")) == 1
+
+
+def test_a_failed_run_alerts_the_owner(quickstart, home, instance):
+    @dg.op
+    def breaks():
+        raise ValueError("disk full")
+
+    @dg.job(name="quickstart__reindex_job")
+    def reindex():
+        breaks()
+
+    result = reindex.execute_in_process(instance=instance, raise_on_error=False)
+    alerts = Alerts(home=home)
+    context = dg.build_run_status_sensor_context(
+        sensor_name="quickstart__run_failure_sensor",
+        dagster_instance=instance,
+        dagster_run=result.dagster_run,
+        dagster_event=result.get_run_failure_event(),
+        resources={"alerts": alerts},
+    ).for_run_failure()
+    automation.failure_sensor(quickstart, automation.jobs(quickstart))(context)
+    kept = json.loads((home.folder / "alerts" / f"{result.run_id}.json").read_text())
+    assert kept["text"].startswith("quickstart__reindex_job failed")

@@ -1,0 +1,81 @@
+"""The graph as a reviewer sees it: every asset with its group, kinds, parents and checks; every job, schedule and sensor.
+
+A change here is a change of the product. Renew the snapshot with: UPDATE_SNAPSHOT=1 make test
+"""
+
+import json
+import os
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from llmops_pipelines.definitions import graph, product, resources
+
+SNAPSHOT = Path(__file__).parent / "graph.json"
+
+
+@pytest.fixture(scope="module")
+def definitions(request) -> dg.Definitions:
+    project = Path(__file__).parents[2]
+    quickstart = product("quickstart", project / "configs" / "pipelines" / "quickstart.yaml", project)
+    return graph([quickstart], resources(project))
+
+
+def described(definitions: dg.Definitions) -> dict:
+    assets = definitions.resolve_asset_graph()
+    return {
+        "assets": {
+            key.to_user_string(): {
+                "group": assets.get(key).group_name,
+                "kinds": sorted(assets.get(key).kinds),
+                "parents": sorted(parent.to_user_string() for parent in assets.get(key).parent_keys),
+                "owners": list(assets.get(key).owners),
+                "automation": (condition := assets.get(key).automation_condition) and condition.get_label(),
+                "checks": sorted(check.name for check in assets.get(key).check_keys),
+            }
+            for key in sorted(assets.get_all_asset_keys())
+        },
+        "blocking_checks": sorted(
+            spec.name for check in definitions.asset_checks for spec in check.check_specs if spec.blocking
+        ),
+        "jobs": sorted(job.name for job in definitions.jobs),
+        "schedules": {schedule.name: schedule.cron_schedule for schedule in definitions.schedules},
+        "sensors": sorted(sensor.name for sensor in definitions.sensors),
+    }
+
+
+def test_the_graph_is_the_one_that_was_reviewed(definitions):
+    seen = json.dumps(described(definitions), indent=1) + "\n"
+    if os.environ.get("UPDATE_SNAPSHOT"):
+        SNAPSHOT.write_text(seen, "utf-8")
+    assert seen == SNAPSHOT.read_text("utf-8")
+
+
+def test_every_asset_tells_what_it_is(definitions):
+    for asset in definitions.assets:
+        for key, spec in asset.specs_by_key.items():
+            assert spec.description and spec.owners and spec.kinds and spec.group_name and spec.code_version, key
+
+
+def test_every_job_selects_assets(definitions):
+    """A selection that matches nothing loads without an error in Dagster."""
+    sizes = {job.name: len(definitions.resolve_job_def(job.name).asset_layer.executable_asset_keys) for job in definitions.jobs}
+    assert sizes == {"quickstart__reindex_job": 7, "quickstart__retrain_job": 7, "quickstart__lifecycle_job": 14}
+
+
+def test_the_code_location_is_one_lineage_graph(definitions):
+    """Every asset has `raw_documents` or `base_model` among its ancestors, and all but the reports lead to the release."""
+    assets = definitions.resolve_asset_graph()
+    key = dg.AssetKey(["quickstart", "release"])
+    ancestors = {each.path[-1] for each in dg.AssetSelection.assets(key).upstream().resolve(assets)}
+    everything = {each.path[-1] for each in assets.get_all_asset_keys()}
+    assert everything - ancestors == {"drift_report", "training_examples"} - ancestors | {"drift_report"}
+
+
+def test_a_copy_of_the_file_is_a_second_product(project):
+    file = project / "configs" / "pipelines" / "quickstart.yaml"
+    both = graph([product(name, file, project) for name in ("quickstart", "second")], resources(project))
+    keys = {key.path[0] for key in both.resolve_asset_graph().get_all_asset_keys()}
+    assert keys == {"quickstart", "second"}
+    assert both.resolve_job_def("second__reindex_job").name == "second__reindex_job"

@@ -1,0 +1,166 @@
+"""The read stage: every file has an outcome, nothing is done twice, and unchanged input loads no parser."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from llmops_pipelines.lifecycle import corpus
+from llmops_pipelines.lifecycle.corpus import discovery, ledger
+
+from .small_files import Corpus, pdf, prose, source
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory) -> Corpus:
+    """One file of each fate, read once for all tests of this module."""
+    made = Corpus(tmp_path_factory.mktemp("mixed"))
+    made.write("fine.md", "# Harbour\n\n" + prose("harbour"))
+    made.write("twin.md", "# Harbour\n\n" + prose("harbour"))
+    made.write("near.md", "# Harbour\n\n" + prose("harbour") + " Added later.")
+    made.write("french.txt", "Le bateau part le matin et revient le soir, quand les lampes sont allumées. " * 3)
+    made.write("western.txt", ("The café costs £5. " + prose("cafe")).encode("cp1252"))
+    made.write("empty.md", "")
+    made.write("blank.txt", " \n\n ")
+    made.write("short.md", "Too short.")
+    made.write("picture.png", b"\x89PNG")
+    made.write("broken.pdf", pdf([("Slip", 18), (prose("slip", 1), 11)])[:300])
+    made.write("scan.pdf", pdf([], pages=2))
+    made.write("rows.jsonl", f'{{"id": "n1", "text": "{prose("radio")}"}}\n{{"id": "n2", "text": ""}}\nno row\n')
+    made.write("mail.md", "# Mail\n\nWrite to ann@example.org. " + prose("mail"))
+    made.sources = [
+        source(made.project, exclude=["*.jsonl"]),
+        source(made.project, name="notices", include=["*.jsonl"], columns={"id": "id", "text": "text"}, licence="MIT"),
+    ]
+    with pytest.MonkeyPatch.context() as patch:  # pretend that the files were written long ago
+        patch.setattr(discovery, "SETTLED_NS", -(10**10))
+        made.raw = made.discover()
+    made.documents = made.read(made.raw)
+    return made
+
+
+def test_every_file_has_an_outcome(mixed):
+    assert mixed.ledger(mixed.documents) == {
+        "fine.md": ("indexed", ""),
+        "twin.md": ("indexed", ""),
+        "western.txt": ("indexed", ""),
+        "mail.md": ("indexed", ""),
+        "near.md": ("skipped", "near_duplicate"),
+        "french.txt": ("skipped", "language"),
+        "empty.md": ("skipped", "empty"),
+        "blank.txt": ("skipped", "empty"),
+        "short.md": ("skipped", "too_short"),
+        "picture.png": ("skipped", "unsupported_format"),
+        "broken.pdf": ("quarantined", "parser_failed"),
+        "scan.pdf": ("quarantined", "no_text"),
+        "notices/rows.jsonl#n1": ("indexed", ""),
+        "notices/rows.jsonl#n2": ("skipped", "empty"),
+        "notices/rows.jsonl#line 3": ("quarantined", "bad_row"),
+    }
+    details = {row["doc_id"]: row["detail"] for row in mixed.documents.table("ledger").to_pylist()}
+    assert details["handbook/near.md"] == "handbook/fine.md"
+    assert details["handbook/broken.pdf"].startswith("Pdf")
+
+
+def test_the_facts_say_what_happened(mixed):
+    facts = mixed.documents.facts
+    assert (facts["discovered"], facts["indexed"], facts["skipped"], facts["quarantined"]) == (15, 5, 7, 3)
+    assert (facts["dropped_empty"], facts["reencoded"], facts["exact_duplicates"], facts["replaced_email"]) == (3, 1, 1, 1)
+
+
+def test_equal_texts_keep_two_ids_and_share_hash_and_cluster(mixed):
+    rows = {row["doc_id"]: row for row in mixed.documents.table().to_pylist()}
+    assert list(rows) == sorted(rows)
+    fine, twin = rows["handbook/fine.md"], rows["handbook/twin.md"]
+    assert fine["content_hash"] == twin["content_hash"] and fine["cluster"] == twin["cluster"] == "handbook/fine.md"
+    assert rows["notices/rows.jsonl#n1"]["title"] == "Rows" and rows["notices/rows.jsonl#n1"]["licence"] == "MIT"
+
+
+def test_texts_come_in_the_order_asked_for(mixed):
+    assert "Write to [email]." in mixed.text(mixed.documents, "handbook/mail.md")
+    hashes = mixed.documents.table().column("content_hash").to_pylist()
+    asked = [hashes[-1], hashes[0], hashes[-1]]
+    first, second, third = corpus.texts(mixed.lake, asked)
+    assert first == third != second
+    with pytest.raises(KeyError):
+        corpus.texts(mixed.lake, ["0" * 64])
+
+
+def test_the_ledger_balances(mixed):
+    balanced, counts = corpus.ledger_balances(mixed.documents, mixed.raw)
+    assert balanced
+    assert counts["sources"]["notices"] == {"discovered": 3, "indexed": 1, "skipped": 1, "quarantined": 1, "deleted": 0}
+
+
+@pytest.mark.parametrize("damage", ["line_lost", "line_twice", "reason_lost", "document_lost"])
+def test_a_ledger_that_lies_does_not_balance(mixed, damage):
+    class Changed:
+        def table(self, name=None):
+            table = mixed.documents.table(name)
+            if name == "ledger" and damage == "line_lost":
+                return table.slice(1)
+            if name == "ledger" and damage == "line_twice":
+                return pa.concat_tables([table, table.slice(0, 1)])
+            if name == "ledger" and damage == "reason_lost":
+                return table.set_column(table.schema.get_field_index("reason"), "reason", pa.array([""] * table.num_rows))
+            return table.slice(1) if name is None and damage == "document_lost" else table
+
+    assert not ledger.ledger_balances(Changed(), mixed.raw)[0]
+
+
+AGAIN = """
+import json, sys
+from pathlib import Path
+from llmops_pipelines.config.pipeline import Cleaning, Source
+from llmops_pipelines.lifecycle import corpus
+from llmops_pipelines.lifecycle.lake import Lake
+folder = Path(sys.argv[1])
+sources = [Source.model_validate(words, context={"project": folder}) for words in json.loads(sys.argv[2])]
+lake, cleaning = Lake(folder / "lake", "support_docs"), Cleaning(minimum_characters=50)
+raw = corpus.discover(lake, sources, cleaning, folder)
+assert raw.reused and corpus.read(lake, raw, sources, cleaning).reused
+heavy = "trafilatura pypdf docx lxml charset_normalizer pebble phonenumbers stdnum py3langid rensa deltalake pandas"
+print([name for name in heavy.split() if name in sys.modules])
+"""
+
+
+def test_unchanged_input_imports_no_parser_and_no_model(mixed):
+    words = json.dumps([source.model_dump(mode="json") for source in mixed.sources])
+    command = [sys.executable, "-c", AGAIN, str(mixed.project), words]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=Path.cwd())
+    assert result.stdout.strip() == "[]", result.stderr
+
+
+def test_when_one_file_changes_only_it_is_parsed_and_cleaned(mixed):
+    mixed.write("mail.md", "# Mail\n\nWrite to ann@example.org today. " + prose("mail"))
+    changed = mixed.read()
+    facts = changed.facts
+    assert (facts["parsed"], facts["reused_parsed"], facts["cleaned"]) == (1, 9, 1)
+    assert changed.digest != mixed.documents.digest
+    mixed.write("mail.md", "# Mail\n\nWrite to ann@example.org. " + prose("mail"))
+    assert mixed.read().digest == mixed.documents.digest
+
+
+def test_another_rule_reads_and_cleans_nothing_again(mixed):
+    mixed.cleaning = mixed.cleaning.model_copy(update={"minimum_characters": 5})
+    facts = mixed.read().facts
+    assert (facts["parsed"], facts["cleaned"], facts["indexed"]) == (0, 0, 6)
+    mixed.cleaning = mixed.cleaning.model_copy(update={"minimum_characters": 50})
+
+
+def test_deleted_files_are_in_the_ledger(mixed):
+    (mixed.folder / "twin.md").unlink()
+    raw = mixed.discover()
+    documents = mixed.read(raw)
+    assert mixed.ledger(documents)["twin.md"] == ("deleted", "no_longer_in_the_source")
+    assert corpus.ledger_balances(documents, raw)[0]
+
+
+def test_a_corpus_without_one_good_document_is_an_error(tmp_path):
+    made = Corpus(tmp_path)
+    made.write("a.png", "x")
+    with pytest.raises(corpus.CorpusError, match=r"0 of 1 documents can be indexed \(unsupported_format 1\)"):
+        made.read()

@@ -1,0 +1,55 @@
+"""A small corpus as published versions: what the stages above would have made of a dict of texts."""
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from llmops_pipelines.lifecycle.datasets.splits import side
+from llmops_pipelines.lifecycle.lake import Lake, Version
+from llmops_pipelines.lifecycle.lake.digests import text_digest
+
+HELD_OUT = 0.5
+
+
+def lake_in(folder: Path) -> Lake:
+    return Lake(folder / "lake", "demo")
+
+
+def documents_of(lake: Lake, texts: dict[str, str], clusters: dict[str, str] | None = None) -> Version:
+    """Asset documents: one per uri of `texts`, in the source "docs"; a cluster is the document itself unless named."""
+    rows = []
+    for uri, text in sorted(texts.items()):
+        doc_id = f"docs/{uri}"
+        cluster = (clusters or {}).get(doc_id, doc_id)
+        title = text.split("\n", 1)[0].lstrip("# ")
+        rows.append({"doc_id": doc_id, "uri": uri, "title": title, "content_hash": text_digest(text), "cluster": cluster})
+    store = lake.store("texts", "v1", "content_hash")
+    new = set(store.missing(row["content_hash"] for row in rows))
+    kept = {text_digest(text): text for text in texts.values() if text_digest(text) in new}
+    store.append(pa.table({"content_hash": pa.array(kept, pa.string()), "text": pa.array(kept.values(), pa.string())}))
+    return _publish(lake, "documents", rows)
+
+
+def chunks_of(lake: Lake, documents: Version, texts: dict[str, str]) -> Version:
+    """Asset chunks: one per paragraph."""
+    rows = []
+    for row in documents.table().to_pylist():
+        start = 0
+        for ordinal, paragraph in enumerate(texts[row["uri"]].split("\n\n")):
+            place = {"start": start, "end": start + len(paragraph), "ordinal": ordinal}
+            name = f"{row['doc_id']}:{ordinal}"
+            rows.append({"chunk_id": name, "doc_id": row["doc_id"], "content_hash": row["content_hash"], **place})
+            start += len(paragraph) + 2
+    return _publish(lake, "chunks", rows)
+
+
+def uri_on(wanted: str, stem: str) -> str:
+    """A file name that the split puts on the wanted side."""
+    return next(uri for n in range(100) if side(f"docs/{(uri := f'{stem}-{n}.md')}", HELD_OUT) == wanted)
+
+
+def _publish(lake: Lake, asset: str, rows: list[dict]) -> Version:
+    def write(draft) -> None:
+        draft.table(asset, pa.Table.from_pylist(rows))
+
+    return lake.once(asset, code="test", config=rows, parents=[], write=write)

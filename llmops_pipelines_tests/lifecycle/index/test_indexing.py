@@ -1,0 +1,214 @@
+"""Stage `build`: the difference is applied, the result is as if built from nothing, and nothing wrong is published."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from llmops_pipelines.config.pipeline import Chunks, Embeddings, Index
+from llmops_pipelines.lifecycle import index
+from llmops_pipelines.lifecycle.index import IndexingError
+from llmops_pipelines.lifecycle.index.checks import every_chunk_is_indexed, vectors_are_sound
+from llmops_pipelines.lifecycle.index.engines.edge import EdgeReader
+from llmops_pipelines.lifecycle.index.retrieval import open_reader
+from llmops_pipelines.lifecycle.lake import Lake
+
+from .conftest import FERRY, LIGHT, QUAY
+
+ONE = {"g/ferry.md": FERRY, "g/light.md": LIGHT}
+TWO = {"g/light.md": LIGHT + " It turns.", "g/quay.md": QUAY}  # ferry gone, light edited in its second chunk, quay new
+
+
+@pytest.fixture(params=["edge", "client"])
+def build(request, lake, chunks, embedded):
+    """Index a set of documents; returns (version, chunks). The same tests run on both engines."""
+    from qdrant_client import QdrantClient
+
+    clients = [QdrantClient(":memory:")]
+
+    def run(texts, change=lambda v: v, engine=request.param):
+        cut = chunks(texts)
+        settings = Index(url="http://qdrant:6333" if engine == "client" else None)
+        version = index.build(lake, cut, embedded(cut, change), settings, run.connect if settings.url else None, "isles")
+        lake.point(version)
+        return version, cut
+
+    run.connect = lambda: clients[-1]
+    run.lose_everything = lambda: clients.append(QdrantClient(":memory:"))
+    run.engine = request.param
+    yield run
+    for client in clients:
+        client.close()
+
+
+def test_only_the_difference_is_written(build) -> None:
+    first, _ = build(ONE)
+    second, cut = build(TWO)
+    numbers = [{key: v.facts[key] for key in ("built", "upserted", "deleted", "kept")} for v in (first, second)]
+    assert numbers == [
+        {"built": "cold", "upserted": 4, "deleted": 0, "kept": 0},
+        {"built": "incremental", "upserted": 4, "deleted": 4, "kept": 0},
+    ]  # an edited document has a new content hash, so both of its chunks are new
+    third, _ = build(TWO | {"g/ferry.md": FERRY})
+    assert (third.facts["upserted"], third.facts["deleted"], third.facts["kept"]) == (2, 0, 4)
+    assert every_chunk_is_indexed(second, cut, build.connect) == (True, every_chunk_is_indexed(second, cut, build.connect)[1])
+
+
+def test_however_it_was_built_the_content_is_the_same(build, lake, tmp_path) -> None:
+    build(ONE)
+    incremental, cut = build(TWO)
+    embeddings = next(v for v in lake.versions("embeddings") if v.parents["chunks"] == cut.digest)
+    (lake.root / "isles" / "index").rename(tmp_path / "forgotten")
+    build.lose_everything()
+    settings = Index(url="http://qdrant:6333" if build.engine == "client" else None)
+    cold = index.build(lake, cut, embeddings, settings, build.connect, "isles")
+    assert (incremental.facts["built"], cold.facts["built"]) == ("incremental", "cold")
+    assert cold.digest == incremental.digest and cold.json("content")["ids_digest"] == incremental.json("content")["ids_digest"]
+    assert cold.digest != build(ONE)[0].digest
+
+
+def test_old_versions_stay_readable(build) -> None:
+    first, cut_one = build(ONE)
+    second, cut_two = build(TWO)
+    again, _ = build(ONE)  # going back is finding the version, not building it
+    assert again.reused and again.digest == first.digest
+    third, cut_three = build({"g/quay.md": QUAY})  # and the next one starts from there
+    for version, cut in ((first, cut_one), (second, cut_two), (third, cut_three)):
+        assert every_chunk_is_indexed(version, cut, build.connect)[0]
+    assert not every_chunk_is_indexed(first, cut_two, build.connect)[0]
+
+
+def test_a_new_title_is_a_new_vector_of_the_same_chunk(build, lake, documents, monkeypatch) -> None:
+    build({"g/a.md": QUAY})
+    original = documents
+
+    def retitled(texts):
+        import pyarrow as pa
+
+        version = original(texts)
+        table = version.table()
+        table = table.set_column(table.schema.get_field_index("title"), "title", pa.array(["Another title"] * table.num_rows))
+        return lake.once(
+            "documents", code="retitled", config={}, parents=[version], write=lambda d: d.table("documents", table)
+        )
+
+    before = lake.current("index")
+    cut = index.cut(lake, retitled({"g/a.md": QUAY}), Chunks(), Embeddings())
+    old = open_reader(before, build.connect)
+    assert old.holdings().keys() == set(cut.table().column("chunk_id").to_pylist())
+    assert set(old.holdings().values()).isdisjoint(cut.table().column("text_hash").to_pylist())
+    old.close()
+
+
+def test_an_empty_index_is_refused(build) -> None:
+    first, cut = build(ONE)
+    with pytest.raises(IndexingError, match="no chunks to index; the published index stays as it is"):
+        build({})
+    assert every_chunk_is_indexed(first, cut, build.connect)[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda v: v * np.float32("nan"), r"not a number\), chunks [0-9a-f]{8}-"),
+        (lambda v: v * 0, "length 0 instead of 1|all components equal"),
+        (lambda v: v[:, :4], "numbers for .* vectors of 8"),
+    ],
+)
+def test_unsound_vectors_are_refused_before_the_engine_sees_them(build, lake, change, said) -> None:
+    with pytest.raises(IndexingError, match=said):
+        build(ONE, change)
+    assert lake.current("index") is None and not list(lake.versions("index"))
+
+
+def test_an_engine_that_loses_a_point_is_not_published(lake, chunks, embedded, monkeypatch) -> None:
+    complete = EdgeReader.holdings
+    monkeypatch.setattr(EdgeReader, "holdings", lambda self: dict(list(complete(self).items())[1:]))
+    cut = chunks(ONE)
+    with pytest.raises(IndexingError, match="holds 4 chunks, 4 were to be there, the first that differs is"):
+        index.build(lake, cut, embedded(cut), Index(), None, "isles")
+    assert not list(lake.versions("index"))
+
+
+def test_an_engine_that_finds_nothing_is_not_published(lake, chunks, embedded, monkeypatch) -> None:
+    monkeypatch.setattr(EdgeReader, "search", lambda self, vectors, k: [[] for _ in vectors])
+    cut = chunks(ONE)
+    with pytest.raises(IndexingError, match="4 of 4 chunks are not found by their own vector"):
+        index.build(lake, cut, embedded(cut), Index(), None, "isles")
+
+
+def test_another_embedder_is_another_collection(lake, chunks, embedded) -> None:
+    cut = chunks(ONE)
+    first = index.build(lake, cut, embedded(cut), Index(), None, "isles")
+    lake.point(first)
+    other = index.build(lake, cut, embedded(cut, embedder="f" * 64), Index(), None, "isles")
+    assert other.facts["built"] == "cold" and other.facts["collection"] != first.facts["collection"]
+
+
+@pytest.mark.parametrize("build", ["client"], indirect=True)
+def test_a_server_that_lost_its_data_gets_each_version_back(build) -> None:
+    first, cut_one = build(ONE)
+    second, cut_two = build(TWO)
+    build.lose_everything()
+    assert not every_chunk_is_indexed(second, cut_two, build.connect)[0]
+    for texts in (TWO, ONE):  # the newest first: the older one then fits in before it
+        assert build(texts)[0].reused
+    for version, cut in ((first, cut_one), (second, cut_two)):
+        assert every_chunk_is_indexed(version, cut, build.connect)[0]
+    third, cut_three = build({"g/quay.md": QUAY})
+    assert third.json("index")["sequence"] == 3
+    assert (
+        every_chunk_is_indexed(third, cut_three, build.connect)[0] and every_chunk_is_indexed(first, cut_one, build.connect)[0]
+    )
+
+
+@pytest.mark.parametrize("build", ["client"], indirect=True)
+def test_numbers_of_lost_versions_are_not_given_again(build) -> None:
+    build(ONE)
+    build.lose_everything()
+    assert build(TWO)[0].json("index")["sequence"] == 2
+
+
+def test_a_server_index_needs_a_connection(lake, chunks, embedded) -> None:
+    cut = chunks(ONE)
+    with pytest.raises(IndexingError, match="index.url"):
+        index.build(lake, cut, embedded(cut), Index(url="http://qdrant:6333"), None, "isles")
+
+
+def test_the_check_of_vectors_sees_what_went_wrong_later(lake, chunks, embedded) -> None:
+    good = embedded(chunks(ONE))
+    passed, shown = vectors_are_sound(lake, good)
+    assert passed and shown["vectors"] == 4 and shown["unsound"] == 0
+    bad = embedded(chunks({"g/quay.md": QUAY}), change=lambda v: v * 3, embedder="b" * 64)
+    passed, shown = vectors_are_sound(lake, bad)
+    assert not passed and "length 3" in shown["first_unsound"]
+    same = embedded(chunks(ONE), change=lambda v: np.repeat(v[:1], len(v), axis=0), embedder="c" * 64)
+    assert not vectors_are_sound(lake, same)[0]
+    import shutil
+
+    shutil.rmtree(lake.root / "stores" / "vectors")
+    assert not vectors_are_sound(lake, good)[0]
+
+
+def test_unchanged_input_is_cheap(lake: Lake, documents) -> None:
+    """Cut, embed and build of what exists import nothing heavy. In a process of its own, for its imports."""
+    version = documents(ONE)
+    code = f"""
+import sys, time
+from pathlib import Path
+from llmops_pipelines.config.pipeline import Chunks, Embeddings, Index
+from llmops_pipelines.lifecycle import index
+from llmops_pipelines.lifecycle.lake import Lake
+lake = Lake(Path({str(lake.root)!r}), "isles")
+started = time.process_time()
+cut = index.cut(lake, lake.find("documents", {version.fingerprint!r}), Chunks(), Embeddings())
+embeddings = index.embed(lake, cut, Embeddings())
+built = index.build(lake, cut, embeddings, Index(), None, "isles")
+heavy = {{"torch", "transformers", "tokenizers", "numpy", "pyarrow", "deltalake", "qdrant_edge", "qdrant_client"}}
+print(built.reused, time.process_time() - started < 0.3, sorted(heavy & set(sys.modules)))
+"""
+    cut = index.cut(lake, version, Chunks(), Embeddings())
+    index.build(lake, cut, index.embed(lake, cut, Embeddings()), Index(), None, "isles")
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+    assert said == "True True []"

@@ -1,0 +1,208 @@
+"""The real training process: two ranks, DeepSpeed, Dagster Pipes and MLflow, killed and resumed. About a minute."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from llmops_pipelines.lifecycle.lake import files
+from llmops_pipelines.lifecycle.training import Tracking, TrainingError, checkpoint_is_sound, guard, truth
+from llmops_pipelines.lifecycle.training.job import Job
+
+from . import tiny
+
+pytestmark = pytest.mark.slow
+ROWS = 480  # 120 steps of two ranks and two rows: long enough to be killed in
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiny") / "model"
+    # in another process: torch and its warnings stay out of this one
+    make = f"from {tiny.__name__} import *; make_model(Path({str(folder)!r}))"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", make], check=True, capture_output=True)
+    return folder
+
+
+def mlflow_run(home: Path) -> Tracking:
+    """A run in a fresh SQLite store, made by another process as an orchestrator would."""
+    uri = f"sqlite:///{home}/mlflow.db"
+    make = (
+        "import sys; from mlflow import MlflowClient; c = MlflowClient(sys.argv[1])\n"
+        "print(c.create_run(c.create_experiment('tiny')).info.run_id)"
+    )
+    made = subprocess.run([sys.executable, "-c", make, uri], check=True, capture_output=True, text=True)
+    return Tracking(uri, made.stdout.split()[-1])
+
+
+@pytest.fixture(scope="module")
+def undisturbed(model, tmp_path_factory):
+    """One training under Dagster: the version, what the Dagster log heard, where MLflow stored it."""
+    home = tmp_path_factory.mktemp("undisturbed")
+    tracking, made = mlflow_run(home), []
+
+    @dg.asset
+    def checkpoint(context: dg.AssetExecutionContext):
+        pipes = dg.PipesSubprocessClient()
+
+        def run(command, variables):
+            pipes.run(command=command, env=variables, context=context)
+
+        made.append(tiny.train_in(home, model, run, ROWS, tracking))
+        return dg.MaterializeResult(metadata=made[0].facts)  # required once a Pipes session was open
+
+    with warnings.catch_warnings(), dg.DagsterInstance.ephemeral() as instance:
+        # said by Dagster 1.13 to itself: its Pipes client uses what it deprecates and previews
+        warnings.filterwarnings("ignore", message="AssetExecutionContext.run_id is deprecated")
+        warnings.filterwarnings("ignore", message="Function `PipesMessageReader.expected_writer_count` is currently in preview")
+        result = dg.materialize([checkpoint], instance=instance)
+        heard = [record.user_message for record in instance.all_logs(result.run_id)]
+    return made[0], heard, tracking
+
+
+def losses(version):
+    return {row["step"]: row["loss"] for row in version.table("training_log").to_pylist()}
+
+
+def test_two_ranks_train_on_deepspeed_and_the_adapter_is_sound(undisturbed):
+    version, _, _ = undisturbed
+    sound, answers = checkpoint_is_sound(version)
+    assert sound, answers
+    assert version.json("checkpoint")["engine"] == "DeepSpeedEngine"
+    assert version.json("truth")["optimizer"] == "DeepSpeedZeroOptimizer"
+    assert list(losses(version)) == list(range(1, 121))
+    assert losses(version)[120] < losses(version)[1] and version.facts["resumed_from_step"] == 0
+
+
+def test_dagster_and_mlflow_watched_it(undisturbed):
+    version, heard, tracking = undisturbed
+    steps = [line for line in heard if line.startswith("step ")]
+    assert len(steps) >= 2 and steps[-1].startswith("step 120/120  loss ") and steps[-1].endswith(" s left")
+    assert any("480 examples" in line and "2 ranks on" in line for line in heard)
+    look = (
+        "import sys, json; from mlflow import MlflowClient; c = MlflowClient(sys.argv[1])\n"
+        "print(json.dumps([[m.step, m.value] for m in c.get_metric_history(sys.argv[2], 'loss')]))"
+    )
+    seen = subprocess.run(
+        [sys.executable, "-c", look, tracking.uri, tracking.run_id], check=True, capture_output=True, text=True
+    )
+    stored = dict(json.loads(seen.stdout.splitlines()[-1]))
+    assert stored == pytest.approx(losses(version), rel=1e-6)
+
+
+def test_a_killed_run_resumes_and_learns_the_same(undisturbed, model, tmp_path):
+    starter = subprocess.Popen(
+        [sys.executable, "-m", tiny.__name__, str(tmp_path), str(model), str(ROWS)], cwd=tiny.PROJECT, start_new_session=True
+    )
+    sealed = wait_for(lambda: next((tmp_path / "training").glob("*/checkpoints/checkpoint-10/manifest.json"), None))
+    os.killpg(starter.pid, signal.SIGKILL)
+    starter.wait()
+    work = sealed.parents[2]
+    assert not (work / "result").exists(), "it was to be killed in the middle"
+    with guard.hold(work / "process.lock", seconds=10):
+        assert wait_for(lambda: not ranks_alive(work), seconds=10)
+    (work / "checkpoints" / "checkpoint-999").mkdir()  # what a save that was cut short leaves
+    lines = []
+
+    def run(command, variables):
+        lines.extend(output(command, variables).splitlines())
+
+    resumed = tiny.train_in(tmp_path, model, run, ROWS)
+    assert lines[0] == "checkpoint-999 was set aside, incomplete: it was not finished when its run ended"
+    assert resumed.facts["resumed_from_step"] >= 10
+    whole, _, _ = undisturbed
+    assert losses(resumed) == losses(whole), "same loss at every step"
+    assert resumed.digest == whole.digest, "and the same adapter, byte for byte"
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.005)
+    raise AssertionError(f"not within {seconds} s")
+
+
+def ranks_alive(work: Path) -> list[str]:
+    """Processes of any rank that still have this job on their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if str(work / "job.json").encode() in path.read_bytes():
+                found.append(path.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+def output(command, variables) -> str:
+    done = subprocess.run(command, env={**os.environ, **variables}, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout
+
+
+def test_a_long_example_is_refused_before_training(model, tmp_path):
+    with pytest.raises(
+        TrainingError, match=r"^training example example-\d+ has \d+ tokens, the recipe allows max_tokens: 8 \(40 of 40"
+    ):
+        tiny.train_in(tmp_path, model, max_tokens=8)
+
+
+def test_plain_data_parallel_instead_of_deepspeed_is_refused(model, tmp_path):
+    def run(command, variables):
+        job = Path(command[-1])
+        job.write_bytes(files.to_json({**json.loads(job.read_text()), "deepspeed": {}}))
+        tiny.subprocess_run(command, variables)
+
+    with pytest.raises(TrainingError, match="the engine is DistributedDataParallel, not DeepSpeedEngine"):
+        tiny.train_in(tmp_path, model, run)
+
+
+def test_an_adapter_that_does_nothing_or_is_no_number_is_found_out(undisturbed, model, tmp_path):
+    """Bad controls of the examination, against the good adapter of the undisturbed run."""
+    version, _, _ = undisturbed
+    shutil.copytree(version.file("adapter"), tmp_path / "good")
+    examine = f"""
+import json, sys, torch, warnings
+from pathlib import Path
+from safetensors.torch import load_file, save_file
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+from llmops_pipelines.lifecycle.training import truth
+home, model, prompts = Path({str(tmp_path)!r}), Path({str(model)!r}), [[5, 6, 7], [9, 8]]
+def memory(adapter):
+    return truth.probe(PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model), home / adapter), prompts, "cpu")
+def variant(name, change):
+    (home / name).mkdir()
+    (home / name / "adapter_config.json").write_bytes((home / "good" / "adapter_config.json").read_bytes())
+    tensors = load_file(home / "good" / "adapter_model.safetensors")
+    save_file({{key: change(key, value) for key, value in tensors.items()}}, home / name / "adapter_model.safetensors")
+variant("nothing", lambda key, value: value * 0 if "lora_B" in key else value)
+variant("nan", lambda key, value: value * float("nan"))
+good = memory("good")
+look = lambda name, trained: truth.examine(home / name, model, trained, prompts, "fp32", "cpu")
+print(json.dumps([look("good", good), look("nothing", memory("nothing")), look("nan", good), look("nothing", good)]))
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", examine], check=True, capture_output=True, text=True)
+    good, nothing, nan, other = json.loads(done.stdout.splitlines()[-1])
+    questions = ("every_tensor_is_finite", "the_adapter_changes_answers", "the_saved_adapter_answers_like_the_trained_one")
+    assert set(questions) <= set(truth.ANSWERS)
+    assert [[answers[question] for question in questions] for answers in (good, nothing, nan, other)] == [
+        [True, True, True],
+        [True, False, True],
+        [False, False, False],
+        [True, False, False],
+    ]
+
+
+def test_the_job_file_round_trips(tmp_path):
+    job = Job("f" * 64, tmp_path, tmp_path, {"a": "b"}, tmp_path / "e", {}, {}, tmp_path / "c", ("n",), Tracking("u", "r"))
+    assert Job.read(job.save()) == job

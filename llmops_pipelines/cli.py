@@ -70,7 +70,9 @@ def _served(name: str):
 @app.command()
 def run(
     name: Name,
-    job: Annotated[str, typer.Option(help="lifecycle (all), reindex (documents to index) or retrain (datasets to release)")] = "lifecycle",
+    job: Annotated[
+        str, typer.Option(help="lifecycle (all), reindex (documents to index) or retrain (datasets to release)")
+    ] = "lifecycle",
 ) -> None:
     """Materialize the pipeline's assets; what is unchanged is not done again.
 

@@ -2,6 +2,7 @@
 
 import logging
 import time
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,9 +50,11 @@ class Follower(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         event, about = getattr(record, "dagster_event", None), getattr(record, "dagster_meta", {})
         step = (about.get("step_key") or "").split("__")[-1]
-        if event is None:
+        if event is None and step:
             style = "red" if record.levelno >= logging.ERROR else "dim"
             self.out.print(f"    {about.get('orig_message', '')}", style=style, markup=False)
+        elif event is None:
+            return  # the executor's own words about steps that it will not run
         elif event.event_type_value == "STEP_START":
             self.started[step] = time.monotonic()
         elif event.event_type_value == "ASSET_MATERIALIZATION":
@@ -90,6 +93,9 @@ def run_job(product: Product, job: str, out: Console) -> bool:
         logger.addHandler(Follower(out))
         return logger
 
+    # Dagster's Pipes and job selections use its own preview and beta parts; a user can do nothing about it.
+    for text in ("Function `PipesMessageReader.expected_writer_count`", "Parameter `include_sources`"):
+        warnings.filterwarnings("ignore", text)
     home = Home.from_environment(product.project)
     dagster_home(home, product.project)
     definitions = graph([product], resources(product.project), loggers={"console": console})
@@ -110,7 +116,9 @@ def summary(product: Product, out: Console) -> None:
     table = Table("asset", "version", "what is in it", box=None, pad_edge=False, header_style="bold")
     for asset, facts in STAGES.items():
         version = lake.current(asset)
-        table.add_row(asset, version.digest[:12] if version else "-", _told(version, facts) if version else "never materialized")
+        table.add_row(
+            asset, version.digest[:12] if version else "-", _told(version, facts) if version else "never materialized"
+        )
     out.print(table)
     _release(home, product, out)
     _alerts(home, out)

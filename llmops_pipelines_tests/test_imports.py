@@ -61,7 +61,9 @@ def named(path: Path) -> str:
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_folders_import_only_what_lies_below_them(folder):
     allowed = FOLDERS[folder] | {folder}
-    wrong = {named(path): part for path in files(folder) for part in ours(path) if part[0] in FOLDERS and part[0] not in allowed}
+    wrong = {
+        named(path): part for path in files(folder) for part in ours(path) if part[0] in FOLDERS and part[0] not in allowed
+    }
     assert wrong == {}
 
 
@@ -93,10 +95,7 @@ def test_dagster_is_unknown_below_the_graph():
 def test_nothing_heavy_is_imported_at_module_level():
     everything = [path for path in sorted(PACKAGE.rglob("*.py")) if path != CHILD]
     wrong = {
-        named(path): name
-        for path in everything
-        for name in imports(path, top_level_only=True)
-        if name.split(".")[0] in HEAVY
+        named(path): name for path in everything for name in imports(path, top_level_only=True) if name.split(".")[0] in HEAVY
     }
     assert wrong == {}
 
@@ -104,13 +103,20 @@ def test_nothing_heavy_is_imported_at_module_level():
 @pytest.mark.parametrize("word", ["os.environ", "os.getenv"])
 def test_only_doors_and_the_command_read_the_environment(word):
     reads = {named(path) for path in files("config", "lifecycle", "assets") if word in path.read_text("utf-8")}
-    allowed = {"lifecycle/corpus/pool.py", "lifecycle/training/child.py", "lifecycle/training/launch.py", "lifecycle/evaluation/ragas_metrics.py"}
+    allowed = {
+        "lifecycle/corpus/pool.py",
+        "lifecycle/training/child.py",
+        "lifecycle/training/launch.py",
+        "lifecycle/evaluation/ragas_metrics.py",
+    }
     assert reads <= allowed, reads - allowed
 
 
 def test_loading_the_code_location_imports_nothing_heavy():
     code = f"import sys, llmops_pipelines.definitions as d; d.defs(); print(sorted(set(sys.modules) & {HEAVY!r}))"
-    shown = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, check=True)
+    shown = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, check=True
+    )
     assert shown.stdout.strip() == "[]"
 
 

@@ -37,8 +37,8 @@ def build(product: Product) -> list:
         return check_result(stage.checks.vectors_are_sound(home.lake(product.name), embeddings))
 
     @product.check("index")
-    def every_chunk_is_indexed(index: Version, chunks: Version) -> dg.AssetCheckResult:
-        """The index holds exactly the chunks: same count, same digest of ids."""
-        return check_result(stage.checks.every_chunk_is_indexed(index, chunks))
+    def every_chunk_is_indexed(index: Version, chunks: Version, vector_store: VectorStore) -> dg.AssetCheckResult:
+        """The engine holds exactly the chunks, with the texts that they have now."""
+        return check_result(stage.checks.every_chunk_is_indexed(index, chunks, vector_store.connector(words.index)))
 
     return [chunks, embeddings, index, every_vector_is_sound, every_chunk_is_indexed]

@@ -1,5 +1,7 @@
 """The release: the gate's decision about the newest candidate, and the champion that answers users."""
 
+from functools import partial
+
 import dagster as dg
 
 from llmops_pipelines.lifecycle import evaluation
@@ -34,8 +36,9 @@ def build(product: Product) -> list:
         def registry() -> stage.Registry:
             return stage.Registry(tracking.client(), product.name, tracking.run_of(checkpoint))
 
+        compare = partial(evaluation.compare, metric=words.gate.metric)
         lake, history = home.lake(product.name), home.history(product.name)
-        return shown(stage.promote(lake, history, parts, words.gate, words.answers, evaluation.compare, registry))
+        return shown(stage.promote(lake, history, parts, words.gate, words.answers, compare, registry))
 
     @product.check("release", blocking=False)
     def the_candidate_passed_the_gate(release: Version) -> dg.AssetCheckResult:

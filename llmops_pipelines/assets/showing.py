@@ -14,12 +14,16 @@ DROPPED = "dropped_"
 
 def shown(version: Version, *, mlflow_run: str | None = None, pictures: Iterable[str] = ()) -> dg.MaterializeResult:
     """The result of an asset: the version as its value, its digest as data version, everything worth seeing as metadata."""
-    return dg.MaterializeResult(value=version, metadata=metadata(version, mlflow_run, pictures), data_version=dg.DataVersion(version.digest))
+    return dg.MaterializeResult(
+        value=version, metadata=metadata(version, mlflow_run, pictures), data_version=dg.DataVersion(version.digest)
+    )
 
 
 def metadata(version: Version, mlflow_run: str | None, pictures: Iterable[str]) -> dict[str, Any]:
     entries: dict[str, Any] = {"work": "unchanged: this version existed already" if version.reused else "done"}
-    entries |= {name: fact for name, fact in version.facts.items() if not name.startswith(DROPPED) and fact not in (None, "", [])}
+    entries |= {
+        name: fact for name, fact in version.facts.items() if not name.startswith(DROPPED) and fact not in (None, "", [])
+    }
     for name, fact in entries.items():
         if isinstance(fact, list):
             entries[name] = dg.MetadataValue.md("\n".join(f"- {item}" for item in fact))
@@ -70,7 +74,9 @@ def check_result(outcome: tuple[bool, Mapping[str, Any]], *, warn: bool = False)
     """An asset check from a pair (does it hold, numbers and reasons)."""
     passed, details = outcome
     severity = dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR
-    return dg.AssetCheckResult(passed=bool(passed), severity=severity, metadata={name: _plain(value) for name, value in details.items()})
+    return dg.AssetCheckResult(
+        passed=bool(passed), severity=severity, metadata={name: _plain(value) for name, value in details.items()}
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -32,18 +32,19 @@ def build(product: Product) -> list:
     ) -> dg.MaterializeResult[Version]:
         """A LoRA adapter: PEFT, torchrun and DeepSpeed in a child process; a killed run resumes from its last checkpoint."""
 
-        def run(command: list[str], env: dict[str, str], fingerprint: str) -> None:
-            followed = {"MLFLOW_TRACKING_URI": tracking.uri}
-            followed["MLFLOW_RUN_ID"] = tracking.start(product.name, "checkpoint", fingerprint, tags(context))
-            trainer.run(context=context, command=command, env=env | followed)
+        def run(command: list[str], env: dict[str, str]) -> None:
+            trainer.run(context=context, command=command, env=env)
+
+        def followed(fingerprint: str) -> stage.Tracking:
+            return stage.Tracking(tracking.uri, tracking.start(product.name, "checkpoint", fingerprint, tags(context)))
 
         lake = home.lake(product.name)
-        version = stage.train(lake, base_model, training_examples, recipe, home.folder, product.project, run)
+        version = stage.train(lake, base_model, training_examples, recipe, home.folder, product.project, run, followed)
         return shown(version, mlflow_run=tracking.record(version, tags(context), dataset(training_examples, "training")))
 
     @product.check("checkpoint")
-    def the_adapter_is_what_was_trained(checkpoint: Version, base_model: Version) -> dg.AssetCheckResult:
+    def the_adapter_is_what_was_trained(checkpoint: Version) -> dg.AssetCheckResult:
         """DeepSpeed trained it on this very base, it changes the answers, and what was saved equals what was in memory."""
-        return check_result(stage.checkpoint_is_sound(checkpoint, base_model))
+        return check_result(stage.checkpoint_is_sound(checkpoint))
 
     return [base_model, checkpoint, the_adapter_is_what_was_trained]

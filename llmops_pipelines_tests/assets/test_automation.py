@@ -164,14 +164,14 @@ def test_a_failed_run_alerts_the_owner(quickstart, home, instance):
         breaks()
 
     result = reindex.execute_in_process(instance=instance, raise_on_error=False)
-    alerts = Alerts(home=home)
-    context = dg.build_run_status_sensor_context(
-        sensor_name="quickstart__run_failure_sensor",
+    sensor = automation.failure_sensor(quickstart, automation.jobs(quickstart))
+    with dg.build_run_status_sensor_context(
+        sensor_name=sensor.name,
         dagster_instance=instance,
         dagster_run=result.dagster_run,
         dagster_event=result.get_run_failure_event(),
-        resources={"alerts": alerts},
-    ).for_run_failure()
-    automation.failure_sensor(quickstart, automation.jobs(quickstart))(context)
+        resources={"alerts": Alerts(home=home)},
+    ) as context:
+        sensor(context.for_run_failure())
     kept = json.loads((home.folder / "alerts" / f"{result.run_id}.json").read_text())
     assert kept["text"].startswith("quickstart__reindex_job failed")

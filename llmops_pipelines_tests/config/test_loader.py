@@ -50,7 +50,9 @@ def test_a_good_file_is_read_with_its_defaults(project):
 
 
 def test_all_mistakes_come_at_once_with_their_lines(project):
-    bad = GOOD.replace("documents:", "documnts: []\ndocuments:").replace("team:docs", "docs").replace("path: pages", "path: page")
+    bad = (
+        GOOD.replace("documents:", "documnts: []\ndocuments:").replace("team:docs", "docs").replace("path: pages", "path: page")
+    )
     found = mistakes(project, bad + "chunks: {tokens: big}\nindex: {url: 3}\n")
     assert found == [
         "configs/pipelines/shop.yaml:2  owner: got 'docs'; expected 'team:name' or an e-mail address; did you mean team:docs?",
@@ -75,7 +77,10 @@ def test_mistakes_in_the_recipe_are_reported_with_those_of_the_pipeline(project)
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("chunks: {tokens: 10, overlap: 6}", "8  chunks: got these values together; expected an overlap of at most half of tokens (5)"),
+        (
+            "chunks: {tokens: 10, overlap: 6}",
+            "8  chunks: got these values together; expected an overlap of at most half of tokens (5)",
+        ),
         ("drift: {embeddings: 1.5}", "8  drift.embeddings: got 1.5; expected less than or equal to 1"),
         ("automation: {reindex: nightly}", "8  automation.reindex: got 'nightly'; expected five cron fields;"),
         ("gate: {minimum: 0.2}", "8  gate: is written twice; keep one"),

@@ -3,10 +3,14 @@
 Models are unknown here: pairs are made by rules, and the product prompt is the one border to training and evaluation.
 """
 
+from .examples import CODE as _EXAMPLES
 from .examples import training_examples
 from .leaks import leaks
 from .prompts import prompt
+from .questions import CODE as _QUESTIONS
 from .questions import QuestionsError, eval_questions
 from .splits import side
 
-__all__ = ["QuestionsError", "eval_questions", "leaks", "prompt", "side", "training_examples"]
+CODES = {"eval_questions": _QUESTIONS, "training_examples": _EXAMPLES}
+
+__all__ = ["CODES", "QuestionsError", "eval_questions", "leaks", "prompt", "side", "training_examples"]

@@ -169,10 +169,9 @@ def in_place(text: str) -> Iterator[Asked]:
     """The water rose 2.3 metres above high tide. -> The water rose how many metres above high tide?"""
     if re.match(r"(?i:he|she|it|they|this|these|there|if|when)\b", text):
         return
-    for m in re.finditer(rf"(?P<head>.{{12,}}?)(?<!\w){HEDGE}(?P<answer>{QUANTITY}) (?P<rest>{NOUNS}\b.*)", text):
-        head = re.sub(rf"{HEDGE}$", "", m["head"])
-        if "," not in head:
-            yield f"{head.rstrip()} how many {clause(m['rest'])}?", m
+    for m in re.finditer(rf"(?P<head>.{{12,}}?)(?<!\w)(?P<answer>{QUANTITY}) (?P<rest>{NOUNS}\b.*)", text):
+        if "," not in m["head"]:
+            yield f"{m['head'].rstrip()} how many {clause(m['rest'])}?", m
 
 
 def cloze(text: str) -> Iterator[Asked]:

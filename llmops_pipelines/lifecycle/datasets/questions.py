@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 from llmops_pipelines.config.pipeline import Questions
 from llmops_pipelines.config.words import Words
 from llmops_pipelines.lifecycle import corpus
-from llmops_pipelines.lifecycle.lake import Draft, Lake, Version
+from llmops_pipelines.lifecycle.lake import Draft, Lake, Refusal, Version
 
 from .splits import side
 from .wording import owners, plain
@@ -20,7 +20,7 @@ from .wording import owners, plain
 CODE = "eval_questions/1"
 
 
-class QuestionsError(ValueError):
+class QuestionsError(Refusal):
     """The question files cannot be used; the message names every fault."""
 
 

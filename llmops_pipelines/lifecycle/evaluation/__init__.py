@@ -3,8 +3,12 @@
 A candidate is a base model with or without an adapter, over one index. What a score must be to matter is `release/`.
 """
 
+from .answers import CODE as _ANSWERS
 from .answers import EvaluationError, answer
 from .generation import Generation, Generator
+from .scores import CODE as _SCORES
 from .scores import compare, score
 
-__all__ = ["EvaluationError", "Generation", "Generator", "answer", "compare", "score"]
+CODES = {"answers": _ANSWERS, "eval_scores": _SCORES}
+
+__all__ = ["CODES", "EvaluationError", "Generation", "Generator", "answer", "compare", "score"]

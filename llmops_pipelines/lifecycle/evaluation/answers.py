@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from llmops_pipelines.config.pipeline import Answers, Embeddings
 from llmops_pipelines.lifecycle import datasets
 from llmops_pipelines.lifecycle.index import Hit, Retriever
-from llmops_pipelines.lifecycle.lake import Draft, Lake, Version, digest
+from llmops_pipelines.lifecycle.lake import Draft, Lake, Refusal, Version, digest
 from llmops_pipelines.lifecycle.lake.digests import text_digest
 
 from .generation import Generator
@@ -25,7 +25,7 @@ RANKED = 10  # passages retrieved per question, for the ranking metrics; the mod
 SAVE_EVERY = 64  # answers generated between two writes to the store: what a crash can cost
 
 
-class EvaluationError(RuntimeError):
+class EvaluationError(Refusal):
     """What would be measured is not what the graph claims, or nothing can be measured."""
 
 

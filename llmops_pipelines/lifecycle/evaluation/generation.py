@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from llmops_pipelines.lifecycle.lake import Refusal
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-BATCH = 16
+BATCH = 64
 Precision = Literal["auto", "fp32", "bf16"]
 
 
-class GenerationError(RuntimeError):
+class GenerationError(Refusal):
     """The model cannot answer: the adapter does not fit it, or a prompt is longer than it can read."""
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..lake import files
 from ..lake.digests import file_digest
-from . import checkpoints, guard, progress, rows, truth
+from . import arguments, checkpoints, guard, progress, rows, truth
 from .job import Job
 from .refusals import TrainingError
 from .weights import weights_digest
@@ -36,10 +36,9 @@ import deepspeed  # noqa: E402
 
 del sys.modules["mlflow"]
 import transformers  # noqa: E402
-from peft import LoraConfig  # noqa: E402
 from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback  # noqa: E402
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config  # noqa: E402
-from trl import SFTConfig, SFTTrainer  # noqa: E402
+from trl import SFTTrainer  # noqa: E402
 
 gc.freeze()
 gc.enable()
@@ -93,7 +92,7 @@ def main(path: Path) -> None:
     if not PipesEnvVarParamsLoader().is_dagster_pipes_process():
         return work(job, say)
     with open_dagster_pipes() as context:
-        return work(job, lambda line: (say(line), context.log.info(line)))
+        return work(job, context.log.info)
 
 
 def say(line: str) -> None:
@@ -128,7 +127,7 @@ def build(job: Job, tell):
     for name, expected in job.base_files.items():
         if RANK == 0 and file_digest(job.base_folder / name) != expected:
             raise TrainingError(f"{job.base_folder / name}: changed since it was verified; restore it and run again")
-    recipe, args = job.recipe, arguments(job)
+    recipe, args = job.recipe, arguments.trainer(job, gpu=GPUS >= RANKS)
     deepspeed.init_distributed(args.ddp_backend, verbose=False)  # before the model: ZeRO-3 shards it while it is loaded
     transformers.set_seed(recipe["seed"])
     safe = {"local_files_only": True, "trust_remote_code": False}
@@ -146,7 +145,7 @@ def build(job: Job, tell):
         args=args,
         train_dataset=dataset.remove_columns("example_id"),
         processing_class=tokenizer,
-        peft_config=lora(recipe["lora"]),
+        peft_config=arguments.adapter(recipe["lora"]),
         callbacks=[hooks],
     )
     hooks.trainer = trainer
@@ -156,45 +155,6 @@ def build(job: Job, tell):
         f"{RANKS} ranks on {args.device.type}, {'bf16' if args.bf16 else 'fp32'}"
     )
     return trainer, report, rows.probes(dataset)
-
-
-def lora(words: dict) -> LoraConfig:
-    return LoraConfig(
-        r=words["rank"],
-        lora_alpha=words["alpha"],
-        lora_dropout=words["dropout"],
-        target_modules=words["target_modules"],
-        task_type="CAUSAL_LM",
-    )
-
-
-def arguments(job: Job) -> SFTConfig:
-    recipe, gpu = job.recipe, GPUS >= RANKS
-    precision = job.deepspeed.get("bf16", {}).get("enabled", False)
-    return SFTConfig(
-        output_dir=str(job.checkpoints),
-        per_device_train_batch_size=recipe["batch_size"],
-        num_train_epochs=recipe["epochs"],
-        learning_rate=recipe["learning_rate"],
-        warmup_steps=recipe["warmup"],  # below 1: a share of all steps
-        weight_decay=0.0,
-        seed=recipe["seed"],
-        data_seed=recipe["seed"],
-        save_strategy="steps",
-        save_steps=recipe["save_every"],
-        logging_steps=1,
-        logging_nan_inf_filter=False,  # the default shows the mean of before instead of NaN
-        report_to=[],
-        disable_tqdm=True,
-        use_cpu=not gpu,
-        ddp_backend="nccl" if gpu else "gloo",
-        bf16=gpu and torch.cuda.is_bf16_supported() if precision == "auto" else precision,
-        deepspeed=job.deepspeed,
-        gradient_checkpointing=False,
-        max_length=None,  # rows.check refused what is too long
-        dataset_kwargs={"skip_prepare_dataset": True},
-        dataloader_pin_memory=gpu,
-    )
 
 
 def finish(job: Job, trainer: SFTTrainer, report: progress.Progress, prompts: list[list[int]]) -> None:

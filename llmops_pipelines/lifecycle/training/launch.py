@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 CODE = "checkpoint-1"
 CHILD = "llmops_pipelines.lifecycle.training.child"
 Run = Callable[[list[str], dict[str, str]], None]
+Follow = Callable[[str], Tracking]
 
 
 def train(
@@ -35,13 +36,13 @@ def train(
     home: Path,
     project: Path,
     run: Run,
-    tracking: Tracking | None = None,
+    tracking: Follow | None = None,
 ) -> Version:
     """The fine-tuned adapter as the version of asset "checkpoint"; trains only if this fingerprint was never trained.
 
     `run(command, variables)` starts the command with these additional environment variables, waits for it and raises if
     it fails. A killed run resumes from its last complete checkpoint below home/training/<fingerprint>.
-    Raises `TrainingError` with one sentence.
+    `tracking(fingerprint)` is asked only when there is something to train. Raises `TrainingError` with one sentence.
     """
     deepspeed = _deepspeed(project / recipe.deepspeed)
     # save_every decides how much a kill costs, not what is learned; the base counts as a parent
@@ -49,9 +50,9 @@ def train(
     work: list[Path] = []
 
     def write(draft: Draft) -> None:
-        job = _job(draft.fingerprint, base, examples, recipe, deepspeed, home, tracking)
+        job = _job(draft.fingerprint, base, examples, recipe, deepspeed, home)
         with guard.hold(job.work.with_suffix(".lock")):
-            _run(job, run)
+            _run(job, run, tracking)
             _fill(draft, job, base, examples, digest(settings))
             work.append(job.work)
 
@@ -76,6 +77,7 @@ def variables(ranks: int) -> dict[str, str]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {
         "OMP_NUM_THREADS": str(max(1, cores // ranks)),
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait made steps 20 times slower on a busy machine
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -103,7 +105,6 @@ def _job(
     recipe: "Recipe",
     deepspeed: dict[str, Any],
     home: Path,
-    tracking: Tracking | None,
 ) -> Job:
     found = base.json("base_model")
     return Job(
@@ -116,11 +117,11 @@ def _job(
         deepspeed=deepspeed,
         resume_from=None,
         notes=(),
-        tracking=tracking,
+        tracking=None,
     )
 
 
-def _run(job: Job, run: Run) -> None:
+def _run(job: Job, run: Run, tracking: Follow | None) -> None:
     """Bring the sealed result into being: from before, from a checkpoint, or from the start."""
     if job.result.is_dir():
         if checkpoints.problem(job.result) is None:
@@ -130,7 +131,8 @@ def _run(job: Job, run: Run) -> None:
     with guard.hold(job.lock, seconds=20):  # an orphan of a killed run would still hold it
         choice = checkpoints.choose(job.checkpoints, job.recipe["ranks"])
         job.failure.unlink(missing_ok=True)
-    job = replace(job, resume_from=choice.path, notes=choice.notes)
+    followed = tracking(job.fingerprint) if tracking else None
+    job = replace(job, resume_from=choice.path, notes=choice.notes, tracking=followed)
     job.save()
     try:
         run(command(job), variables(job.recipe["ranks"]))

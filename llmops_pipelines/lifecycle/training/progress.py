@@ -32,7 +32,7 @@ class Progress:
     total: int
     say: Callable[[str], None]
     publish: Callable[[list[Point]], None] = lambda points: None
-    every: float = 2.0
+    every: float = 5.0
     clock: Callable[[], float] = time.monotonic
     points: list[Point] = field(default_factory=list)
 

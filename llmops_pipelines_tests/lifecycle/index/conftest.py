@@ -24,21 +24,29 @@ def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path / "lake", "isles")
 
 
+def publish_documents(lake: Lake, texts: dict[str, str]) -> Version:
+    """Publish documents from doc_id -> text; the first line is the title."""
+    hashes = {name: text_digest(text) for name, text in sorted(texts.items())}
+    by_hash = {hashes[name]: text for name, text in texts.items()}
+    store = lake.store("texts", "v1", "content_hash")
+    new = store.missing(by_hash)
+    store.append(pa.table({"content_hash": new, "text": [by_hash[content] for content in new]}))
+    titles = [texts[name].partition("\n")[0].lstrip("# ") for name in hashes]
+    table = pa.table({"doc_id": list(hashes), "content_hash": list(hashes.values()), "title": titles})
+    return lake.once("documents", code="test", config=hashes, parents=[], write=lambda d: d.table("documents", table))
+
+
 @pytest.fixture
 def documents(lake: Lake) -> Callable[[dict[str, str]], Version]:
-    """Publish documents from doc_id -> text; the first line is the title."""
+    return lambda texts: publish_documents(lake, texts)
 
-    def publish(texts: dict[str, str]) -> Version:
-        hashes = {name: text_digest(text) for name, text in sorted(texts.items())}
-        by_hash = {hashes[name]: text for name, text in texts.items()}
-        store = lake.store("texts", "v1", "content_hash")
-        new = store.missing(by_hash)
-        store.append(pa.table({"content_hash": new, "text": [by_hash[content] for content in new]}))
-        titles = [texts[name].partition("\n")[0].lstrip("# ") for name in hashes]
-        table = pa.table({"doc_id": list(hashes), "content_hash": list(hashes.values()), "title": titles})
-        return lake.once("documents", code="test", config=hashes, parents=[], write=lambda d: d.table("documents", table))
 
-    return publish
+@pytest.fixture(scope="session")
+def one_thread() -> None:
+    """For tests that load the model: on a busy machine two threads wait for each other longer than they work."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

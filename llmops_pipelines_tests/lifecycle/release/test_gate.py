@@ -58,7 +58,8 @@ def test_an_empty_report_is_inconclusive():
 
 
 @pytest.mark.parametrize(
-    ("against", "outcome"), [((-0.05, 0.1), "pass"), ((-0.11, 0.1), "fail"), (None, "inconclusive"), ((nan, nan), "inconclusive")]
+    ("against", "outcome"),
+    [((-0.05, 0.1), "pass"), ((-0.11, 0.1), "fail"), (None, "inconclusive"), ((nan, nan), "inconclusive")],
 )
 def test_a_champion_must_not_be_replaced_by_something_worse(against, outcome):
     assert decide(GATE, GOOD, against, champion_exists=True).outcome == outcome

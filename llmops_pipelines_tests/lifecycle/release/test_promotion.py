@@ -40,7 +40,12 @@ def history(tmp_path) -> History:
 
 def scores(lake: Lake, mean: float) -> Version:
     part = {"token_f1": {"mean": mean, "coverage": 1.0}}
-    summary = {"fine_tuned": part, "base": part, "difference": {"token_f1": {"low": 0.01}}, "retrieval": {"hit_at_5": {"mean": 0.9}}}
+    summary = {
+        "fine_tuned": part,
+        "base": part,
+        "difference": {"token_f1": {"low": 0.01}},
+        "retrieval": {"hit_at_5": {"mean": 0.9}},
+    }
     return lake.once("eval_scores", code="1", config=mean, parents=[], write=lambda draft: draft.json("summary", summary))
 
 

@@ -20,6 +20,15 @@ PASSAGES = [
     "The pump at Elder Slip was bought by Merl Tanner in 1944. It is 41 metres tall and painted green every second spring.",
     "Tickets for dogs cost 12 kr and are sold from 07:30 at the kiosk beside the mill.",
 ]
+TINY = {
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 1024,
+    "attention_bias": True,
+}
 MIX = {"recall": 1.0, "statements": 2.0, "text": 1.0}
 
 
@@ -39,11 +48,14 @@ def test_every_answer_is_a_span_of_its_context() -> None:
     assert all(answer in drill.context for drill in made for _, answer in drill.questions)
 
 
-def test_no_drill_asks_the_same_question_with_two_answers() -> None:
-    for drill in drills(4, 200):
-        asked = [question for question, _ in drill.questions if "____" not in question]
-        statements = [question for question in asked if question in dict(drill.questions)]
-        assert len(set(asked)) <= len(statements)
+def test_a_question_on_invented_statements_has_one_answer() -> None:
+    rng = random.Random(4)
+    for _ in range(200):
+        drill = make_drill(rng, {"statements": 1.0}, 150, [])
+        answers: dict[str, set[str]] = {}
+        for question, answer in drill.questions:
+            answers.setdefault(question, set()).add(answer.removeprefix("the ").casefold())
+        assert all(len(found) == 1 for found in answers.values()), drill
 
 
 def test_the_prompt_of_the_product_never_occurs() -> None:
@@ -87,10 +99,9 @@ def test_a_tiny_run_exports_a_model_that_loads(tmp_path: Path) -> None:
         compile=False,
         vocabulary=400,
         tokenizer_drills=20,
-        model={"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2,
-               "intermediate_size": 32, "max_position_embeddings": 1024, "attention_bias": True},
+        model=TINY,
         previous_token_heads=[[0, 0, 1]],
-        stages=[Stage("only", 2, 2, 64, 40, {"induction": 0.5, "statements": 0.5})],
+        stages=[Stage("only", 2, 2, 64, 40, {"induction": 0.5, "statements": 0.5}, [1.0, 0.1])],
     )
     result = run(recipe, lambda line: None)
     assert result["tokens"] == 2 * 2 * 64

@@ -70,7 +70,7 @@ def test_a_checkpoint_is_published_with_what_it_was_made_of(tmp_path, model):
 
 def test_a_finished_run_is_never_trained_again(tmp_path, model):
     first = tiny.train_in(tmp_path, model, Played())
-    again = tiny.train_in(tmp_path, model, no_run, save_every=7)
+    again = tiny.train_in(tmp_path, model, no_run, save_every=7, tracking=no_run)
     assert again.reused and again.digest == first.digest
     with pytest.raises(AssertionError, match="trained again"):
         try:
@@ -81,13 +81,13 @@ def test_a_finished_run_is_never_trained_again(tmp_path, model):
 
 def test_the_job_file_says_everything(tmp_path, model):
     play = Played()
-    tiny.train_in(tmp_path, model, play, tracking=Tracking("http://mlflow", "run-1"))
+    tiny.train_in(tmp_path, model, play, tracking=lambda fingerprint: Tracking("http://mlflow", f"run of {fingerprint}"))
     ((command, variables, job),) = play.starts
     assert job.work.parent == tmp_path / "training" and job.work.name == job.fingerprint[:32]
     assert job.base_folder == model and job.base_files["model.safetensors"] == tiny.recipe(model).base.sha256
     assert job.recipe["learning_rate"] == 1e-3 and "base" not in job.recipe
     assert job.deepspeed["zero_optimization"]["stage"] == 2
-    assert (job.resume_from, job.notes, job.tracking) == (None, (), Tracking("http://mlflow", "run-1"))
+    assert (job.resume_from, job.notes, job.tracking) == (None, (), Tracking("http://mlflow", f"run of {job.fingerprint}"))
     assert "--nproc-per-node=2" in command and "torch.distributed.run" in command and command[-2] == launch.CHILD
     assert int(variables["OMP_NUM_THREADS"]) == max(1, len(os.sched_getaffinity(0)) // 2)
 

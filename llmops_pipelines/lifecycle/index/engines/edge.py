@@ -66,10 +66,12 @@ class EdgeWriter:
             vectors = EdgeVectorParams(size=dimension, distance=Distance.Dot)  # of unit vectors: the cosine, stored verbatim
             self._shard = EdgeShard.create(str(path), EdgeConfig(vectors=vectors, wal_enabled=False))
         else:
-            _require_room(path.parent, sum(file.stat().st_blocks * 512 for file in base.rglob("*")))
-            shutil.copytree(
-                base, path, copy_function=_copy_without_holes
-            )  # never hard links: the writer changes files in place
+            _require_room(
+                path.parent,
+                sum(file.stat().st_blocks * 512 for file in base.glob("segments/**/*.*") if ".atomicwrite" not in str(file)),
+            )
+            # Never hard links: the writer changes files in place. A reader that opens the base may be renaming its settings.
+            shutil.copytree(base, path, copy_function=_copy_without_holes, ignore=shutil.ignore_patterns(".atomicwrite*"))
             self._shard = EdgeShard.load(str(path))
         self._open = True
 

@@ -12,13 +12,14 @@ pipeline_tag: text-generation
 
 A Llama of {parameters} parameters ({layers} layers, width {width}, vocabulary {vocabulary}, context {context} tokens, tied
 embeddings, bf16), trained from scratch. It exists so that the quickstart can fine-tune, evaluate and release a real model in
-minutes on a laptop, with no model hub. It is a base model: it knows neither the product's prompt nor that answers may be missing.
+minutes on a laptop, with no model hub. It is a base model: it knows neither the product's prompt nor that an answer may be
+missing.
 
 ## Training
 
-* **Data:** drills generated from a seed (random-token copying, key and value recall, invented passages with questions), and cloze
-  questions over the half of the quickstart documents whose path has an even sha256; names, figures and words in these are
-  partly exchanged. The other half of the documents and all quickstart questions were not used. No other text was used.
+* **Data:** drills generated from a seed (random-token copying, key and value recall, invented passages with questions), and
+  cloze questions over the half of the quickstart documents whose path has an even sha256, with names, figures and words partly
+  exchanged. The other half of the documents and all quickstart questions were not used. No other text was used.
 * **Amount:** {tokens} tokens, {minutes} minutes on {threads} shared CPU cores, rows of up to {longest} tokens.
 * **Made by:** `python -m llmops_pipelines.lifecycle.training.bootstrap.train configs/recipes/quickstart_bootstrap.yaml`
 

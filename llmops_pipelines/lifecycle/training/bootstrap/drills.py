@@ -245,7 +245,7 @@ def cloze_pair(rng: random.Random, sentence: str) -> tuple[str, str] | None:
     taken = rng.choice(strong if strong and rng.random() < 0.7 else spans)
     span = taken.group()
     kind = "clock" if ":" in span else "number" if span[0].isdigit() else "name" if span[0].isupper() else "words"
-    before, after = sentence[: taken.start()].split(), sentence[taken.end():].rstrip(".").split()
+    before, after = sentence[: taken.start()].split(), sentence[taken.end() :].rstrip(".").split()
     shape = rng.random()
     if shape < 0.2:
         return " ".join([*before[-8:], "____", *after[:8]]), span

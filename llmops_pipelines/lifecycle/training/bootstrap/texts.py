@@ -5,7 +5,6 @@ loop belongs in `train.py`, the drills themselves in `drills.py`.
 """
 
 import csv
-import hashlib
 import html
 import json
 import random
@@ -13,6 +12,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmops_pipelines.lifecycle.datasets import side
 from llmops_pipelines.lifecycle.training.bootstrap.drills import make_drill, render
 from llmops_pipelines.lifecycle.training.bootstrap.frames import parse_frames
 
@@ -20,13 +20,17 @@ if TYPE_CHECKING:
     import numpy as np
     from tokenizers import Tokenizer
 
+HELD_OUT = 0.5  # questions.held_out of the quickstart
 BOS, EOS, PAD = "<s>", "</s>", "<pad>"
 WORDS = r" ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]|\s"
 
 
 def is_bootstrap_document(path: str) -> bool:
-    """Whether the document at `path` (relative to the documents folder, with slashes) may be read here; half of them may."""
-    return int(hashlib.sha256(path.encode()).hexdigest()[:8], 16) % 2 == 0
+    """Whether the document at `path` (below the folder of the quickstart's source `handbook`) may be read here.
+
+    Only documents on the training side of the product's own split may, so that held-out ones are new to every model.
+    """
+    return side(f"handbook/{path}", HELD_OUT) == "train"
 
 
 def plain_text(path: Path) -> str:
@@ -97,7 +101,7 @@ class Batches:
         while len(ids) < length:
             if len(ids) > 12 and self.rng.random() < 0.5:
                 start = self.rng.randrange(len(ids) - 8)
-                span = ids[start: start + self.rng.randint(4, 24)]
+                span = ids[start : start + self.rng.randint(4, 24)]
                 ids += span
                 weights += [0.0, *([1.0] * (len(span) - 1))]
             else:

@@ -39,38 +39,55 @@ extinguishers flares gloves guests helmets houses jackets keys ladders lamps lan
 officers pages pallets panels parcels passengers people pets places pumps rafts rooms ropes rounds screws seats sheep signals
 spaces steps suitcases tables tests tickets tins torches towels trips tyres vans vehicles visitors volunteers windows workers
 """)
-ROLES = split("""
+ROLES = split(
+    """
 head of engineering | harbour master | safety officer | chief keeper | night clerk | duty officer | second mate | ship's cook
 | yard foreman | pilot | radio operator | director | treasurer | stores manager | deputy mate | lookout | bosun | driver |
 nurse | inspector | ticket clerk | crane driver | head of service | deck hand | engineer on watch | terminal manager | chair
 of the board | apprentice | master | purser | diver | archivist | trainer | caretaker
-""", "|")
-VERBS = split("""
+""",
+    "|",
+)
+VERBS = split(
+    """
 call | check | close | open | sign | lock | move | read | test | clean | count | report | send | stop | start | paint | carry
 | lift | watch | wash | weigh | inform | leave | ring | write to | warn | follow | replace | fill | empty | lower | raise |
 return | show | wear | collect | switch off | switch on | hand over | look after
-""", "|")
-HAPPENINGS = split("""
+""",
+    "|",
+)
+HAPPENINGS = split(
+    """
 a broken shaft | thick fog | a fire in the galley | a fall of rock | a blocked pipe | heavy ice | a lost key | a flat battery
 | an oil leak | a loose bolt | a late train | a storm from the west | low water | a wrong signal | a sick passenger | a man
 overboard | a power cut | rust | a false alarm | a spring tide | a strike | a shortage of staff | a rope in the propeller |
 lightning | a cracked window | a swarm of bees | high swell | a burnt fuse | a spilt cargo | salt in the filter | a strong
 current | the great flood | a wedding | the end of the war
-""", "|")
-STUFF = split("""
+""",
+    "|",
+)
+STUFF = split(
+    """
 oak | steel | cast iron | granite | brass | copper | canvas | light oil | marine diesel | red lead | sand | fresh water | salt
 water | soap and water | glass wool | coal | paraffin | larch | concrete | tar | linseed oil | white paint | rubber | hemp |
 slate | peat | aluminium | vinegar | battery power | biogas | grey wool | brick
-""", "|")
+""",
+    "|",
+)
 COLOURS = split("red green white blue yellow black grey orange brown purple pink amber")
-GROUPS = split("""
+GROUPS = split(
+    """
 children under 6 | residents | students | visitors | cyclists | foot passengers | school groups | drivers | members of the
 crew | volunteers | people over 67 | holders of a blue card | islanders | apprentices | keepers | dog owners | lorry drivers |
 nurses on duty | families | season ticket holders | contractors | fishermen
-""", "|")
+""",
+    "|",
+)
 MONTHS = split("January February March April May June July August September October November December")
 SMALL = split("two three four five six seven eight nine ten twelve")
-STARTERS = frozenset(split("""
+STARTERS = frozenset(
+    split("""
 After All And Any Are Before Both But Each Every For From Has Her His How Its Most Never Not One Only Please She Some That The
 There These They This Three Two What When Where Who With You Your
-"""))
+""")
+)

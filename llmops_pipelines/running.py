@@ -50,11 +50,9 @@ class Follower(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         event, about = getattr(record, "dagster_event", None), getattr(record, "dagster_meta", {})
         step = (about.get("step_key") or "").split("__")[-1]
-        if event is None and step:
-            style = "red" if record.levelno >= logging.ERROR else "dim"
-            self.out.print(f"    {about.get('orig_message', '')}", style=style, markup=False)
-        elif event is None:
-            return  # the executor's own words about steps that it will not run
+        if event is None:
+            if record.levelno < logging.ERROR:  # errors come as events; the rest is about steps that will not run
+                self.out.print(f"    {about.get('orig_message', '')}", style="dim", markup=False, soft_wrap=True)
         elif event.event_type_value == "STEP_START":
             self.started[step] = time.monotonic()
         elif event.event_type_value == "ASSET_MATERIALIZATION":

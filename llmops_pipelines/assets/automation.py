@@ -31,10 +31,14 @@ def build(product: Product) -> list:
 def jobs(product: Product) -> list:
     """`__reindex_job` (documents to index), `__retrain_job` (datasets to release), `__lifecycle_job` (both)."""
     reindex = dg.AssetSelection.assets(*(product.key(asset) for asset in REINDEX))
-    selections = {"reindex": reindex, "retrain": product.selection - reindex, "lifecycle": product.selection}
+    said = {
+        "reindex": (reindex, "From documents to a verified index version, with profile and drift report."),
+        "retrain": (product.selection - reindex, "From questions and training examples to a release that passed the gate."),
+        "lifecycle": (product.selection, "Everything, from documents to the release; what is unchanged is not done again."),
+    }
     return [
-        dg.define_asset_job(f"{product.name}__{name}_job", selection, tags=LIMIT, description=f"{name} of {product.name}")
-        for name, selection in selections.items()
+        dg.define_asset_job(f"{product.name}__{name}_job", selection, tags=LIMIT, description=words)
+        for name, (selection, words) in said.items()
     ]
 
 

@@ -15,38 +15,55 @@ DROPPED = "dropped_"
 def shown(version: Version, *, mlflow_run: str | None = None, pictures: Iterable[str] = ()) -> dg.MaterializeResult:
     """The result of an asset: the version as its value, its digest as data version, everything worth seeing as metadata."""
     return dg.MaterializeResult(
-        value=version, metadata=metadata(version, mlflow_run, pictures), data_version=dg.DataVersion(version.digest)
+        value=version,
+        data_version=dg.DataVersion(version.digest),
+        metadata={
+            "work": "unchanged: this version existed already" if version.reused else "done",
+            **_pictures(version, pictures),
+            **_facts(version),
+            **_table(version),
+            **_lineage(version, mlflow_run),
+        },
     )
 
 
-def metadata(version: Version, mlflow_run: str | None, pictures: Iterable[str]) -> dict[str, Any]:
-    entries: dict[str, Any] = {"work": "unchanged: this version existed already" if version.reused else "done"}
-    entries |= {
-        name: fact for name, fact in version.facts.items() if not name.startswith(DROPPED) and fact not in (None, "", [])
-    }
-    for name, fact in entries.items():
-        if isinstance(fact, list):
+def _pictures(version: Version, names: Iterable[str]) -> dict[str, Any]:
+    drawn = [name for name in names if version.has(name)]
+    return {name.removesuffix(".png"): dg.MetadataValue.md(embedded(version, name)) for name in drawn}
+
+
+def _facts(version: Version) -> dict[str, Any]:
+    """Numbers as they are, so that the UI plots them over time; lists as lines; drops as one table."""
+    entries: dict[str, Any] = {}
+    dropped = []
+    for name, fact in version.facts.items():
+        if name.startswith(DROPPED):
+            dropped.append({"reason": name.removeprefix(DROPPED).replace("_", " "), "count": fact})
+        elif isinstance(fact, list):
             entries[name] = dg.MetadataValue.md("\n".join(f"- {item}" for item in fact))
-    dropped = {name.removeprefix(DROPPED): fact for name, fact in version.facts.items() if name.startswith(DROPPED)}
-    if dropped:
-        entries["dropped_by_reason"] = dg.MetadataValue.md(
-            markdown_table([{"reason": reason.replace("_", " "), "count": count} for reason, count in dropped.items()])
-        )
-    if (rows := version.rows()) is not None:
-        entries["dagster/row_count"] = rows
-        columns = [dg.TableColumn(name, kind) for name, kind in version.columns().items()]
-        entries["dagster/column_schema"] = dg.TableSchema(columns=columns)
-        entries["preview"] = dg.MetadataValue.md(markdown_table(version.head()))
-    if version.parents:
-        parents = [{"parent": asset, "digest": f"`{digest[:16]}`"} for asset, digest in version.parents.items()]
-        entries["parents"] = dg.MetadataValue.md(markdown_table(parents))
-    if mlflow_run:
-        entries["mlflow_run"] = dg.MetadataValue.url(mlflow_run)
-    for picture in pictures:
-        if version.has(picture):
-            entries[picture.removesuffix(".png")] = dg.MetadataValue.md(embedded(version, picture))
-    entries["dagster/uri"] = dg.MetadataValue.path(str(version.path))
-    return entries
+        elif fact not in (None, ""):
+            entries[name] = fact
+    return ({"dropped_by_reason": dg.MetadataValue.md(markdown_table(dropped))} if dropped else {}) | entries
+
+
+def _table(version: Version) -> dict[str, Any]:
+    if (rows := version.rows()) is None:
+        return {}
+    columns = [dg.TableColumn(name, kind) for name, kind in version.columns().items()]
+    return {
+        "dagster/row_count": rows,
+        "dagster/column_schema": dg.TableSchema(columns=columns),
+        "preview": dg.MetadataValue.md(markdown_table(version.head())),
+    }
+
+
+def _lineage(version: Version, mlflow_run: str | None) -> dict[str, Any]:
+    parents = [{"parent": asset, "digest": f"`{digest[:16]}`"} for asset, digest in version.parents.items()]
+    return {
+        **({"parents": dg.MetadataValue.md(markdown_table(parents))} if parents else {}),
+        **({"mlflow_run": dg.MetadataValue.url(mlflow_run)} if mlflow_run else {}),
+        "dagster/uri": dg.MetadataValue.path(str(version.path)),
+    }
 
 
 def embedded(version: Version, picture: str) -> str:

@@ -18,8 +18,9 @@ missing.
 ## Training
 
 * **Data:** drills generated from a seed (random-token copying, key and value recall, invented passages with questions), and
-  cloze questions over the half of the quickstart documents whose path has an even sha256, with names, figures and words partly
-  exchanged. The other half of the documents and all quickstart questions were not used. No other text was used.
+  cloze questions and questions made by rules over those quickstart documents that are on the training side of the product's
+  split, with names, figures and words partly exchanged. The held-out documents and all quickstart questions were not used, and
+  no other text was.
 * **Amount:** {tokens} tokens, {minutes} minutes on {threads} shared CPU cores, rows of up to {longest} tokens.
 * **Made by:** `python -m llmops_pipelines.lifecycle.training.bootstrap.train configs/recipes/quickstart_bootstrap.yaml`
 
@@ -31,7 +32,9 @@ Share of 200 unseen drills, contexts of up to about 300 tokens, whose answer is 
 |---|---|
 {measured}
 
-Cloze questions over text are asked about passages whose undisguised form was in training.
+`recall`: keys and values; `statements`: invented passages; `text`: cloze questions over real passages; `natural`: questions
+made by rules over real passages. Passages of the last two were in training under other names and figures, so these two say
+little about new documents.
 
 ## Limits
 

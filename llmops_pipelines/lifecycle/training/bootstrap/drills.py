@@ -8,6 +8,7 @@ import random
 import re
 from dataclasses import dataclass
 
+from llmops_pipelines.lifecycle.datasets.pairs import pairs as questions_by_rule
 from llmops_pipelines.lifecycle.training.bootstrap.frames import Frame, parse_frames
 from llmops_pipelines.lifecycle.training.bootstrap.words import (
     ADJECTIVES,
@@ -265,16 +266,27 @@ def text_drill(rng: random.Random, passages: list[str], count: int, questions: i
     return Drill(text, tuple(dict.fromkeys(pair for pair in pairs if pair and pair[1] in text)))
 
 
+def natural_drill(rng: random.Random, passages: list[str], count: int, questions: int) -> Drill:
+    """`count` passages of real text, partly disguised, with the questions that rules make of their sentences."""
+    words = [w for w in rng.choice(passages).split() if w.isalpha() and w.islower()] + NOUNS
+    text = disguise(rng, "\n\n".join(rng.sample(passages, min(count, len(passages)))), words)
+    made = [(pair.question, pair.answer) for pair in questions_by_rule(text, name(rng), 2 * questions)]
+    rng.shuffle(made)
+    return Drill(text, tuple(dict.fromkeys(made[:questions])))
+
+
 def make_drill(
     rng: random.Random, mix: dict[str, float], size: int, passages: list[str], frames: list[Frame] | None = None
 ) -> Drill:
-    """A drill of a kind drawn from `mix` (recall, statements, text), its context about `size` tokens long."""
+    """A drill of a kind drawn from `mix` (recall, statements, text, natural), its context about `size` tokens long."""
     kind = rng.choices(list(mix), list(mix.values()))[0]
     length = rng.uniform(0.4, 1.0) * size
     if kind == "recall":
         return recall_drill(rng, max(2, int(length / 12)), 8)
     if kind == "text" and passages:
         return text_drill(rng, passages, max(1, min(3, round(length / 110))), 8)
+    if kind == "natural" and passages:
+        return natural_drill(rng, passages, max(1, min(3, round(length / 110))), 8)
     return statement_drill(rng, frames or parse_frames(), max(2, int(length / 17)), 6)
 
 

@@ -1,18 +1,17 @@
 """What the bootstrap run reads: passages of real documents, the tokenizer, and batches of rendered drills.
 
-Only documents on the bootstrap side of the split are ever opened, so that held-out questions stay held out. The training
-loop belongs in `train.py`, the drills themselves in `drills.py`.
+Only documents on the training side of the product's split are learnt from; held-out ones are opened only to leave their copies
+out. Tables and files of many rows stay out, for their rows are split one by one. The training loop belongs in `train.py`.
 """
 
-import csv
 import html
-import json
 import random
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmops_pipelines.lifecycle.datasets import side
+from llmops_pipelines.lifecycle.datasets.wording import copied_from, owners
 from llmops_pipelines.lifecycle.training.bootstrap.drills import make_drill, render
 from llmops_pipelines.lifecycle.training.bootstrap.frames import parse_frames
 
@@ -34,28 +33,29 @@ def is_bootstrap_document(path: str) -> bool:
 
 
 def plain_text(path: Path) -> str:
-    """The readable text of a Markdown, HTML, text, JSONL or CSV file; paragraphs are parted by empty lines."""
+    """The readable text of a Markdown, HTML or text file; paragraphs are parted by empty lines."""
     raw = path.read_text(encoding="utf-8", errors="replace")
     if path.suffix == ".html":
         raw = re.sub(r"(?s)<(script|style|head).*?</\1>|<!--.*?-->", " ", raw)
         raw = re.sub(r"\s*</?(?:p|h\d|tr|ul|ol|table|div|section|dl|dt)\b[^>]*>\s*", "\n\n", raw)
         return html.unescape(re.sub(r"[ \t]+", " ", re.sub(r"<[^>]+>", " ", raw)))
-    if path.suffix == ".jsonl":
-        rows = [json.loads(line) for line in raw.splitlines() if line.strip()]
-        return "\n\n".join(str(v) for row in rows for v in row.values() if isinstance(v, str) and " " in v)
-    if path.suffix == ".csv":
-        return "\n\n".join(v for row in csv.reader(raw.splitlines()) for v in row if v.count(" ") > 3)
     return raw
 
 
+def readable(folder: Path, suffixes: list[str]) -> list[str]:
+    """Texts of the documents below `folder` that may be read, in order of path; copies of held-out ones are left out."""
+    texts = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.suffix in suffixes}
+    held = owners({name: plain_text(path) for name, path in texts.items() if not is_bootstrap_document(name)})
+    allowed = [plain_text(path) for name, path in texts.items() if is_bootstrap_document(name)]
+    return [text for text in allowed if copied_from(text, held) is None]
+
+
 def read_passages(folder: Path, suffixes: list[str], words: int = 70) -> list[str]:
-    """Passages of about `words` words of the bootstrap half of the documents below `folder`, in order of path."""
+    """Passages of about `words` words of the readable documents below `folder`."""
     passages = []
-    for path in sorted(folder.rglob("*")):
-        if path.suffix not in suffixes or not is_bootstrap_document(path.relative_to(folder).as_posix()):
-            continue
+    for text in readable(folder, suffixes):
         taken: list[str] = []
-        for part in [p.strip() for p in re.split(r"\n\s*\n", plain_text(path)) if p.strip()] + [""]:
+        for part in [p.strip() for p in re.split(r"\n\s*\n", text) if p.strip()] + [""]:
             if taken and (not part or sum(len(t.split()) for t in taken) + len(part.split()) > words):
                 passages.append("\n\n".join(taken))
                 taken = []

@@ -139,7 +139,7 @@ def accuracies(
     model: "LlamaForCausalLM", tokenizer: "Tokenizer", passages: list[str], context: int, count: int
 ) -> dict[str, float]:
     """`drill_accuracy` per kind of drill."""
-    kinds = ["recall", "statements", *(["text"] if passages else [])]
+    kinds = ["recall", "statements", *(["text", "natural"] if passages else [])]
     return {kind: drill_accuracy(model, tokenizer, passages, kind, context, count) for kind in kinds}
 
 
@@ -198,7 +198,8 @@ def unfinished_step(out: Path) -> int:
 
 def card(recipe: Recipe, result: dict[str, float], parameters: int) -> str:
     """The model card of a finished run."""
-    measured = "\n".join(f"| {kind} | {result[kind]:.3f} |" for kind in ("recall", "statements", "text") if kind in result)
+    kinds = ("recall", "statements", "text", "natural")
+    measured = "\n".join(f"| {kind} | {result[kind]:.3f} |" for kind in kinds if kind in result)
     return model_card(
         parameters=f"{parameters / 1e6:.2f} million",
         layers=recipe.model["num_hidden_layers"],

@@ -45,8 +45,8 @@ def _product(name: str):
     project = find_project(Path.cwd())
     files = pipeline_files(project)
     if name not in files:
-        known = ", ".join(files) or "none"
-        reason = f"{project / 'configs' / 'pipelines'}: no pipeline {name!r}; expected one of: {known}{did_you_mean(name, list(files))}"
+        folder, known = project / "configs" / "pipelines", ", ".join(files) or "none"
+        reason = f"{folder}: no pipeline {name!r}; expected one of: {known}{did_you_mean(name, list(files))}"
         err.print(reason, style="red", markup=False, soft_wrap=True)
         raise typer.Exit(2)
     return product(name, files[name], project)

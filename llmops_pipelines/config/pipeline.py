@@ -123,9 +123,7 @@ class Gate(Words):
     metric: str = Field("token_f1", description="The score that decides")
     minimum: Share = Field(description="Lowest score that may be released")
     beat_base_by: Share = Field(0.0, description="The 95 % interval of (fine-tuned minus base) must lie above this")
-    not_worse_than_champion_by: Share = Field(
-        0.1, description="Loss against the champion that the interval must rule out"
-    )
+    not_worse_than_champion_by: Share = Field(0.1, description="Loss against the champion that the interval must rule out")
     minimum_hit_at_5: Share = Field(0.5, description="Lowest share of questions whose document is among the first five found")
     coverage: Share = Field(0.98, description="Lowest share of questions that must have been scored")
 

@@ -1,6 +1,5 @@
 """The one error of this stage. Its message is a sentence that names the place, the value and the way out."""
 
-
 from llmops_pipelines.lifecycle.lake import Refusal
 
 

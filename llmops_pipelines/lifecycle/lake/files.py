@@ -23,7 +23,7 @@ def sync_tree(path: Path) -> None:
     """Flush every file and directory below `path` to the disk, leaves first."""
     for folder, _, names in os.walk(path, topdown=False):
         for name in names:
-            with open(os.path.join(folder, name), "rb") as stream:
+            with Path(folder, name).open("rb") as stream:
                 os.fsync(stream.fileno())
         sync_directory(Path(folder))
 
@@ -53,7 +53,7 @@ def write_once(path: Path, data: bytes) -> bool:
 
 def replace(path: Path, data: bytes) -> None:
     """Point `path` at new content in one atomic move. For pointers only: content itself is write-once."""
-    os.replace(_write_aside(path, data), path)
+    _write_aside(path, data).replace(path)
     sync_directory(path.parent)
 
 
@@ -62,7 +62,7 @@ def publish_directory(staging: Path, final: Path) -> bool:
     sync_tree(staging)
     final.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.rename(staging, final)  # refuses a non-empty target: the first writer wins
+        staging.rename(final)  # refuses a non-empty target: the first writer wins
     except OSError:
         if not final.is_dir():
             raise

@@ -27,7 +27,9 @@ class Registry:
         if known := [v for v in self._versions() if v.tags.get("llmops/bundle") == bundle]:
             return str(known[0].version)
         experiment = self.client.get_run(self.run).info.experiment_id
-        model = self.client.create_logged_model(experiment, name=self.name, source_run_id=self.run, tags=marks, model_type="peft")
+        model = self.client.create_logged_model(
+            experiment, name=self.name, source_run_id=self.run, tags=marks, model_type="peft"
+        )
         self.client.log_model_artifacts(model.model_id, str(adapter))
         self.client.finalize_logged_model(model.model_id, "READY")
         source = f"models:/{model.model_id}"

@@ -49,10 +49,11 @@ class Served:
 
     def part(self, asset: str) -> Version:
         """The version of `asset` that the release pins. Raises `DamagedVersion` if it is gone."""
-        version = self.lake.find(asset, self.release.parts[asset]["fingerprint"])
+        pinned, name = self.release.parts[asset], self.release.pipeline
+        version = self.lake.find(asset, pinned["fingerprint"])
         if version is None:
             raise DamagedVersion(
-                f"release {self.release.epoch} of {self.release.pipeline} needs {asset} {self.release.parts[asset]['digest'][:12]}, "
-                f"which is damaged or gone; `llmops run {self.release.pipeline}` builds it again"
+                f"release {self.release.epoch} of {name} needs {asset} {pinned['digest'][:12]}, which is damaged or gone; "
+                f"`llmops run {name}` builds it again"
             )
         return version

@@ -1,4 +1,4 @@
-"""Gates are written positively: a pass needs every measurement; what was not measured is inconclusive, never zero, never a pass."""
+"""Gates are written positively: what was not measured is inconclusive, never zero and never a pass."""
 
 from copy import deepcopy
 from math import inf, nan

@@ -88,6 +88,16 @@ def test_only_the_bootstrap_half_of_the_documents_is_read(tmp_path: Path) -> Non
     assert 0 < len(allowed) < len(names)
 
 
+def test_a_copy_of_a_held_out_document_is_not_read(tmp_path: Path) -> None:
+    copied, own = (" ".join(f"{word}{i}" for i in range(40)) for word in ("copied", "own"))
+    names = [f"doc{i}.txt" for i in range(12)]
+    held, allowed = (next(n for n in names if is_bootstrap_document(n) is wanted) for wanted in (False, True))
+    other = next(n for n in names if is_bootstrap_document(n) and n != allowed)
+    for name, text in ((held, copied), (allowed, f"{copied} and more"), (other, own)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert read_passages(tmp_path, [".txt"]) == [own]
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_a_tiny_run_exports_a_model_that_loads(tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -99,6 +109,7 @@ def test_a_tiny_run_exports_a_model_that_loads(tmp_path: Path) -> None:
         compile=False,
         vocabulary=400,
         tokenizer_drills=20,
+        measure=4,
         model=TINY,
         previous_token_heads=[[0, 0, 1]],
         stages=[Stage("only", 2, 2, 64, 40, {"induction": 0.5, "statements": 0.5}, [1.0, 0.1])],

@@ -26,7 +26,7 @@ missing.
 
 ## Measured
 
-Share of 200 unseen drills, contexts of up to about 300 tokens, whose answer is exact token by token (greedy):
+Share of {drills} unseen drills, contexts of up to about 300 tokens, whose answer is exact token by token (greedy):
 
 | drill | accuracy |
 |---|---|

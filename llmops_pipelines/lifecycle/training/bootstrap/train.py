@@ -66,6 +66,7 @@ class Recipe:
     learn_from: dict[str, float]
     eval_every: int
     export_every: int
+    measure: int
     stages: list[Stage]
 
 
@@ -183,7 +184,7 @@ def run(recipe: Recipe, say: Callable[[str], None] = print) -> dict[str, float]:
         if step % recipe.export_every == 0:
             export(model, tokenizer, out, f"{UNFINISHED}{step} of {len(plan)}\n")
     result = {"tokens": tokens, "minutes": round((time.monotonic() - began) / 60, 1)}
-    result |= accuracies(model, tokenizer, passages, 300, 200)
+    result |= accuracies(model, tokenizer, passages, 300, recipe.measure)
     export(model, tokenizer, out, card(recipe, result, model.num_parameters()))
     say(json.dumps(result))
     return result
@@ -210,6 +211,7 @@ def card(recipe: Recipe, result: dict[str, float], parameters: int) -> str:
         tokens=f"{result['tokens'] / 1e6:.1f} million",
         minutes=result["minutes"],
         threads=recipe.threads,
+        drills=recipe.measure,
         measured=measured,
     )
 

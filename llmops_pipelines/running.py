@@ -3,6 +3,7 @@
 import logging
 import time
 import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,25 +13,36 @@ from rich.table import Table
 
 from llmops_pipelines.assets.product import Product
 from llmops_pipelines.definitions import graph, resources
-from llmops_pipelines.lifecycle.lake import Refusal, Version
+from llmops_pipelines.lifecycle.lake import Refusal
 from llmops_pipelines.resources.home import Home
 from llmops_pipelines.resources.instance import dagster_home
 
-STAGES = {  # asset -> the facts worth a line in the summary
+STAGES = {  # asset -> facts that say what is in it
     "raw_documents": ("files",),
-    "documents": ("indexed", "skipped", "quarantined", "parsed"),
-    "chunks": ("chunks", "computed"),
-    "embeddings": ("passages", "embedded"),
-    "index": ("points", "upserted", "deleted"),
-    "corpus_profile": ("documents", "distinct_words"),
+    "documents": ("indexed", "skipped", "quarantined"),
+    "chunks": ("chunks",),
+    "embeddings": ("texts",),
+    "index": ("points", "engine"),
+    "corpus_profile": ("characters", "mean_characters"),
     "drift_report": ("outcome",),
-    "eval_questions": ("questions",),
+    "eval_questions": ("questions", "answerable"),
     "training_examples": ("examples",),
     "base_model": ("parameters",),
-    "checkpoint": ("steps", "loss", "engine"),
-    "answers": ("answers",),
+    "checkpoint": ("steps", "loss_last", "engine"),
+    "answers": ("questions", "different_answers"),
     "eval_scores": ("base_token_f1", "fine_tuned_token_f1", "hit_at_5"),
     "release": ("outcome", "epoch", "model_version"),
+}
+WORK = {  # asset -> facts that say what a run had to do for it
+    "raw_documents": ("added", "changed", "removed"),
+    "documents": ("parsed", "reused_parsed"),
+    "chunks": ("cut", "reused_cut"),
+    "embeddings": ("embedded", "reused_embedded"),
+    "index": ("upserted", "deleted", "kept"),
+    "drift_report": ("outcome",),
+    "checkpoint": ("examples", "steps", "seconds"),
+    "answers": ("base_generated", "base_reused", "fine_tuned_generated", "fine_tuned_reused"),
+    "release": ("outcome",),
 }
 
 
@@ -56,9 +68,11 @@ class Follower(logging.Handler):
         elif event.event_type_value == "STEP_START":
             self.started[step] = time.monotonic()
         elif event.event_type_value == "ASSET_MATERIALIZATION":
-            work = event.step_materialization_data.materialization.metadata["work"].value
+            seen = {name: entry.value for name, entry in event.step_materialization_data.materialization.metadata.items()}
             seconds = time.monotonic() - self.started.get(step, time.monotonic())
-            self.out.print(f"  {'=' if work.startswith('unchanged') else '+'} {step:<20} {work}  [dim]{seconds:.1f} s[/dim]")
+            unchanged = seen["work"].startswith("unchanged")
+            done = "unchanged" if unchanged else told(seen, WORK.get(step, ())) or "done"
+            self.out.print(f"  {'=' if unchanged else '+'} {step:<20} {done}  [dim]{seconds:.1f} s[/dim]")
         elif event.event_type_value == "ASSET_CHECK_EVALUATION" and not (check := event.asset_check_evaluation_data).passed:
             why = "; ".join(f"{name}: {value.value}" for name, value in check.metadata.items())
             self.out.print(f"  ! {check.check_name} does not hold: {why}", style="yellow", markup=False)
@@ -115,7 +129,7 @@ def summary(product: Product, out: Console) -> None:
     for asset, facts in STAGES.items():
         version = lake.current(asset)
         table.add_row(
-            asset, version.digest[:12] if version else "-", _told(version, facts) if version else "never materialized"
+            asset, version.digest[:12] if version else "-", told(version.facts, facts) if version else "never materialized"
         )
     out.print(table)
     _release(home, product, out)
@@ -123,18 +137,18 @@ def summary(product: Product, out: Console) -> None:
     question = "How many cars does MV Ardent carry?" if product.name == "quickstart" else "your question"
     out.print("\n[bold]Where to look next[/bold]")
     for what, command in (
-        ("lineage graph, runs, plots", "llmops ui        (make ui)      http://127.0.0.1:3000"),
-        ("training curves and models", "llmops mlflow    (make mlflow)  http://127.0.0.1:5001"),
+        ("lineage graph, runs, plots", "llmops ui, or make ui: http://127.0.0.1:3000"),
+        ("training curves and models", "llmops mlflow, or make mlflow: http://127.0.0.1:5001"),
         ("find passages", f'llmops search {product.name} "{question}"'),
         ("ask the released model", f'llmops ask {product.name} "{question}"'),
         ("this page again", f"llmops status {product.name}"),
     ):
-        out.print(f"  {what:<28} {command}", markup=False)
+        out.print(f"  {what:<28} {command}", markup=False, soft_wrap=True)
 
 
-def _told(version: Version, names: tuple[str, ...]) -> str:
-    facts = {name: version.facts[name] for name in names if name in version.facts}
-    return ", ".join(f"{name.replace('_', ' ')} {_number(value)}" for name, value in facts.items())
+def told(facts: Mapping[str, Any], names: Iterable[str]) -> str:
+    """Some facts as a line of words, such as "upserted 3, kept 570"."""
+    return ", ".join(f"{name.replace('_', ' ')} {_number(facts[name])}" for name in names if name in facts)
 
 
 def _number(value: Any) -> str:
@@ -154,7 +168,7 @@ def _release(home: Home, product: Product, out: Console) -> None:
     if decision is not None and decision.facts["outcome"] != "promoted":
         out.print(f"[yellow]The newest candidate was not promoted ({decision.facts['outcome']}):[/yellow]")
     for reason in decision.facts["reasons"] if decision is not None else ():
-        out.print(f"  {reason}", markup=False)
+        out.print(f"  {reason}", markup=False, soft_wrap=True)
 
 
 def _alerts(home: Home, out: Console) -> None:

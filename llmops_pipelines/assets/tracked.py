@@ -1,11 +1,12 @@
 """How steps that train or score appear in MLflow: tags that lead back to Dagster, datasets with their digests."""
 
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from llmops_pipelines.config.words import Words
 from llmops_pipelines.lifecycle.lake import Version
 
 if TYPE_CHECKING:
@@ -36,6 +37,25 @@ def dataset(version: Version, role: str) -> Fill:
         client.log_inputs(run, datasets=[DatasetInput(known, tags=[InputTag("mlflow.data.context", role)])])
 
     return fill
+
+
+def parameters(words: Words) -> Fill:
+    """Log every setting of `words` as a parameter, nested ones with dots: `lora.rank`."""
+
+    def fill(client: "MlflowClient", run: str) -> None:
+        from mlflow.entities import Param
+
+        client.log_batch(run, params=[Param(name, str(value)) for name, value in _flat(words.model_dump(mode="json"))])
+
+    return fill
+
+
+def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{name}.")
+        elif value is not None:
+            yield f"{above}{name}", value
 
 
 def artifacts(version: Version, *names: str) -> Fill:

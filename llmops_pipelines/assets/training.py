@@ -9,7 +9,7 @@ from llmops_pipelines.resources.tracking import Tracking
 
 from .product import Product
 from .showing import check_result, shown
-from .tracked import dataset, tags
+from .tracked import artifacts, dataset, everything, parameters, tags
 
 
 def build(product: Product) -> list:
@@ -40,7 +40,10 @@ def build(product: Product) -> list:
 
         lake = home.lake(product.name)
         version = stage.train(lake, base_model, training_examples, recipe, home.folder, product.project, run, followed)
-        return shown(version, mlflow_run=tracking.record(version, tags(context), dataset(training_examples, "training")))
+        logged = everything(
+            dataset(training_examples, "training"), parameters(recipe), artifacts(version, "loss.png", "truth.json")
+        )
+        return shown(version, mlflow_run=tracking.record(version, tags(context), logged), pictures=["loss.png"])
 
     @product.check("checkpoint")
     def the_adapter_is_what_was_trained(checkpoint: Version) -> dg.AssetCheckResult:

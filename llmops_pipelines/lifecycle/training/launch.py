@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..lake import Draft, Lake, Version, digest
 from ..lake.digests import file_digest
-from . import checkpoints, guard
+from . import checkpoints, guard, plots
 from .job import Job, Tracking
 from .refusals import TrainingError
 from .weights import weights_digest
@@ -190,6 +190,7 @@ def _fill(draft: Draft, job: Job, base: Version, examples: Version, recipe: str)
     )
     draft.json("truth", outcome, data=False)
     draft.table("training_log", pa.Table.from_pylist(log, schema=_log_schema()), data=False)
+    plots.draw(log, draft.file("loss.png", data=False))
     draft.facts.update(outcome["facts"], adapter_sha256=adapter)
 
 

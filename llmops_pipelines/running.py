@@ -15,7 +15,7 @@ from llmops_pipelines.assets.product import Product
 from llmops_pipelines.definitions import graph, resources
 from llmops_pipelines.lifecycle.lake import Refusal
 from llmops_pipelines.resources.home import Home
-from llmops_pipelines.resources.instance import dagster_home
+from llmops_pipelines.resources.instance import PROCESS, dagster_home, end_dead_runs, this_process
 
 STAGES = {  # asset -> facts that say what is in it
     "raw_documents": ("files",),
@@ -113,9 +113,16 @@ def run_job(product: Product, job: str, out: Console) -> bool:
     definitions = graph([product], resources(product.project), loggers={"console": console})
     with dg.DagsterInstance.get() as instance:
         out.print(f"[bold]{product.name}[/bold]: {job}")
+        for run in end_dead_runs(instance):
+            out.print(f"  ! run {run} was killed; it is marked as failed, and this run goes on from what it had finished")
         started = time.monotonic()
         chosen = definitions.resolve_job_def(f"{product.name}__{job}_job")
-        result = chosen.execute_in_process(instance=instance, raise_on_error=False, run_config={"loggers": {"console": {}}})
+        result = chosen.execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            run_config={"loggers": {"console": {}}},
+            tags={PROCESS: this_process()},
+        )
     outcome = "[green]succeeded[/green]" if result.success else "[red]failed[/red]; the live release is untouched"
     out.print(f"{job} {outcome} in {time.monotonic() - started:.0f} s\n")
     return result.success

@@ -29,7 +29,7 @@ def dg(tmp_path):
 def test_definitions_are_checked_and_listed(dg):
     assert "All definitions loaded successfully" in dg("check", "defs")
     listed = json.loads(dg("list", "defs", "--json"))
-    assert {"quickstart/raw_documents", "quickstart/release"} <= {asset["key"] for asset in listed["assets"]}
+    assert {"quickstart/raw_documents", "quickstart/release"} <= {asset["asset_key"] for asset in listed["assets"]}
 
 
 def test_an_asset_is_launched(dg, tmp_path):

@@ -33,10 +33,11 @@ mlflow: $(STAMP) ## MLflow UI on http://127.0.0.1:5001
 
 
 test: $(STAMP) ## The fast tests; every test where CI is set
-	@$(BIN)/python -m pytest $(if $(CI),-m "slow or not slow")
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(if $(CI),$(BIN)/python -m pytest -m slow)
 
-test-all: $(STAMP) ## Every test: also the journey, the browser and PostgreSQL
-	@$(BIN)/python -m pytest -m "slow or not slow"
+test-all: ## Every test: also the journey, the browser, DeepSpeed and PostgreSQL (needs chromium)
+	@$(MAKE) --no-print-directory test CI=true
 
 lint: $(STAMP) ## Style of the code
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -45,8 +46,8 @@ schema: $(STAMP) ## Write configs/schema from the words in llmops_pipelines/conf
 	@$(BIN)/python -m llmops_pipelines.config.schema
 
 next-week: $(STAMP) ## Bring the quickstart documents to next week's state (undo: make this-week)
-	@cp -r configs/quickstart/revisions/next_week/documents/. configs/quickstart/documents/
+	@cp -r configs/quickstart/revisions/next_week/{documents,questions} configs/quickstart/
 	@cd configs/quickstart/documents && xargs -d '\n' rm -f < ../revisions/next_week/deleted.txt
 
 this-week: ## Bring the quickstart documents back to the committed state
-	@git checkout -- configs/quickstart/documents && git clean -fdq configs/quickstart/documents
+	@git checkout -- configs/quickstart/{documents,questions} && git clean -fdq configs/quickstart/{documents,questions}

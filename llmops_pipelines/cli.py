@@ -63,8 +63,7 @@ def _served(name: str):
     live = home.history(name).live()
     if live is None:
         raise Refusal(f"{name} has no release yet; make one with: llmops run {name}")
-    words = product.pipeline
-    return Served(home.lake(name), live, words.embeddings, VectorStore().connector(words.index))
+    return Served(home.lake(name), live, VectorStore().connector)
 
 
 @app.command()

@@ -7,6 +7,7 @@ import dagster as dg
 from llmops_pipelines.assets import automation, corpus, datasets, evaluation, index, monitoring, release, training
 from llmops_pipelines.assets.product import Product
 from llmops_pipelines.config.loader import find_project, load_pipeline, load_recipe, pipeline_files
+from llmops_pipelines.config.mistakes import ConfigMistakes
 from llmops_pipelines.resources.alerts import Alerts
 from llmops_pipelines.resources.home import Home
 from llmops_pipelines.resources.lake_io import LakeIOManager
@@ -56,8 +57,16 @@ def resources(project: Path) -> dict:
 
 
 def load(project: Path) -> dg.Definitions:
-    """Everything below `configs/pipelines` of a project."""
-    return graph([product(name, file, project) for name, file in pipeline_files(project).items()], resources(project))
+    """Everything below `configs/pipelines` of a project. Raises `ConfigMistakes` with those of all files."""
+    products, mistakes = [], []
+    for name, file in pipeline_files(project).items():
+        try:
+            products.append(product(name, file, project))
+        except ConfigMistakes as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise ConfigMistakes(mistakes)
+    return graph(products, resources(project))
 
 
 @dg.definitions

@@ -1,10 +1,12 @@
 """Runs a job of one pipeline in this process, tells what happens while it happens, and sums up where the product stands."""
 
+import json
 import logging
 import time
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -123,7 +125,8 @@ def run_job(product: Product, job: str, out: Console) -> bool:
             run_config={"loggers": {"console": {}}},
             tags={PROCESS: this_process()},
         )
-    outcome = "[green]succeeded[/green]" if result.success else "[red]failed[/red]; the live release is untouched"
+    failed = "[red]failed[/red]; run it again when mended, finished steps are kept"
+    outcome = "[green]succeeded[/green]" if result.success else failed
     out.print(f"{job} {outcome} in {time.monotonic() - started:.0f} s\n")
     return result.success
 
@@ -140,7 +143,7 @@ def summary(product: Product, out: Console) -> None:
         )
     out.print(table)
     _release(home, product, out)
-    _alerts(home, out)
+    _alerts(home.folder / "alerts" / product.name, out)
     question = "How many cars does MV Ardent carry?" if product.name == "quickstart" else "your question"
     out.print("\n[bold]Where to look next[/bold]")
     for what, command in (
@@ -178,8 +181,9 @@ def _release(home: Home, product: Product, out: Console) -> None:
         out.print(f"  {reason}", markup=False, soft_wrap=True)
 
 
-def _alerts(home: Home, out: Console) -> None:
-    kept = sorted((home.folder / "alerts").glob("*.json"), key=lambda path: path.stat().st_mtime)
+def _alerts(folder: Path, out: Console) -> None:
+    kept = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
     if kept:
-        out.print(f"\n[yellow]{len(kept)} alert(s) in {home.folder / 'alerts'}; the newest:[/yellow]")
-        out.print(f"  {kept[-1].read_text('utf-8')}", markup=False)
+        newest = json.loads(kept[-1].read_text("utf-8"))
+        out.print(f"\n[yellow]{len(kept)} alert(s) in {folder}; the newest:[/yellow]")
+        out.print(f"  {newest['text']} (run {newest['run_id']})", markup=False, soft_wrap=True)

@@ -24,7 +24,7 @@ def build(product: Product) -> list:
         new_documents_sensor(product, reindex),
         drift_sensor(product, retrain),
         dg.AutomationConditionSensorDefinition(f"{product.name}__changed_data_sensor", target=product.selection),
-        failure_sensor(product, [reindex, retrain, everything]),
+        failure_sensor(product),
     ]
 
 
@@ -67,8 +67,7 @@ def new_documents_sensor(product: Product, reindex) -> dg.SensorDefinition:
         seen = corpus.glance(words.documents, product.project)
         if seen.identity == context.cursor:
             return dg.SkipReason(f"{seen.files} files, the same as at the last look")
-        request = dg.RunRequest(run_key=seen.identity)
-        return dg.SensorResult(run_requests=[request], cursor=seen.identity)
+        return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=seen.identity)  # a key would forbid a way back
 
     return new_documents
 
@@ -94,12 +93,17 @@ def drift_sensor(product: Product, retrain) -> dg.SensorDefinition:
     return drift
 
 
-def failure_sensor(product: Product, monitored: list) -> dg.SensorDefinition:
-    """Tells the owner of the pipeline about each failed run."""
+def failure_sensor(product: Product) -> dg.SensorDefinition:
+    """Tells the owner of the pipeline about each failed run of its jobs, and of its assets materialized by hand."""
 
-    @dg.run_failure_sensor(name=f"{product.name}__run_failure_sensor", monitored_jobs=monitored)
-    def run_failure(context: dg.RunFailureSensorContext, alerts: Alerts) -> None:
+    @dg.run_failure_sensor(name=f"{product.name}__run_failure_sensor")
+    def run_failure(context: dg.RunFailureSensorContext, alerts: Alerts) -> dg.SkipReason | None:
         run = context.dagster_run
-        alerts.send(product.pipeline.owner, f"{run.job_name} failed: {context.failure_event.message}", run_id=run.run_id)
+        assets = {key.path[0] for key in run.asset_selection or ()}
+        if not run.job_name.startswith(f"{product.name}__") and product.name not in assets:
+            return dg.SkipReason(f"run {run.run_id} of {run.job_name} is not one of {product.name}")
+        text = f"{run.job_name} failed: {context.failure_event.message}"
+        alerts.send(product.name, product.pipeline.owner, text, run_id=run.run_id)
+        return None
 
     return run_failure

@@ -22,13 +22,14 @@ def build(product: Product) -> list:
         """
         return shown(corpus.discover(home.lake(product.name), words.documents, words.cleaning, product.project))
 
-    @product.asset(group="corpus", kinds={"parquet"}, code=corpus.CODES["documents"])
+    @product.asset(group="corpus", kinds={"parquet"}, code=corpus.CODES["documents"], follows="raw_documents")
     def documents(raw_documents: Version, home: Home) -> dg.MaterializeResult[Version]:
         """Clean texts with title, language, licence and duplicate cluster; personal data replaced, drops listed with reasons.
 
         Each file is parsed once per content, in a child process with limits.
         """
-        return shown(corpus.read(home.lake(product.name), raw_documents, words.documents, words.cleaning))
+        version = corpus.read(home.lake(product.name), raw_documents, words.documents, words.cleaning)
+        return shown(version, also=["dropped"])
 
     @product.check("documents")
     def the_ledger_balances(documents: Version, raw_documents: Version) -> dg.AssetCheckResult:

@@ -17,7 +17,8 @@ def build(product: Product) -> list:
     @product.asset(group="datasets", kinds={"json"}, code=stage.CODES["eval_questions"])
     def eval_questions(documents: Version, home: Home) -> dg.MaterializeResult[Version]:
         """Questions with gold answers and source documents, of the document clusters that are held out of training."""
-        return shown(stage.eval_questions(home.lake(product.name), documents, words.questions, product.project))
+        version = stage.eval_questions(home.lake(product.name), documents, words.questions, product.project)
+        return shown(version, also=["dropped"])
 
     @product.asset(group="datasets", kinds={"parquet"}, code=stage.CODES["training_examples"])
     def training_examples(documents: Version, chunks: Version, home: Home) -> dg.MaterializeResult[Version]:

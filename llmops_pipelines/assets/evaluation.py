@@ -10,7 +10,7 @@ from llmops_pipelines.resources.vector_store import VectorStore
 
 from .product import Product
 from .showing import check_result, shown
-from .tracked import artifacts, dataset, everything, tags
+from .tracked import artifacts, dataset, everything, parameters, tags
 
 
 def build(product: Product) -> list:
@@ -44,11 +44,13 @@ def build(product: Product) -> list:
         """Retrieval and answer quality per question, with bootstrap intervals, base and fine-tuned side by side."""
         lake = home.lake(product.name)
         version = stage.score(lake, eval_questions, answers, documents, words.answers, words.embeddings)
-        logged = everything(dataset(eval_questions, "evaluation"), artifacts(version, "scores.png", "summary.json"))
+        files = artifacts(version, "scores.png", "summary.json")
+        settings = (parameters(words.answers), parameters(words.embeddings), parameters(words.gate))
+        logged = everything(dataset(eval_questions, "evaluation"), *settings, files)
         page = tracking.record(version, tags(context), logged)
         return shown(version, mlflow_run=page, pictures=["scores.png"])
 
-    @product.check("eval_scores")
+    @product.check("eval_scores", blocking=False)  # the gate measures it too, and records the refusal
     def every_question_was_scored(eval_scores: Version) -> dg.AssetCheckResult:
         """The share of questions with a finite score reaches `gate.coverage`."""
         coverage = eval_scores.facts["coverage"]

@@ -15,17 +15,17 @@ def build(product: Product) -> list:
     """Assets `chunks`, `embeddings` and `index`, and their checks."""
     words = product.pipeline
 
-    @product.asset(group="index", kinds={"parquet"}, code=stage.CODES["chunks"])
+    @product.asset(group="index", kinds={"parquet"}, code=stage.CODES["chunks"], follows="documents")
     def chunks(documents: Version, home: Home) -> dg.MaterializeResult[Version]:
         """Passages that are verbatim slices of their documents, with character offsets, heading path and token count."""
         return shown(stage.cut(home.lake(product.name), documents, words.chunks, words.embeddings))
 
-    @product.asset(group="index", kinds={"pytorch"}, code=stage.CODES["embeddings"])
+    @product.asset(group="index", kinds={"pytorch"}, code=stage.CODES["embeddings"], follows="chunks")
     def embeddings(chunks: Version, home: Home) -> dg.MaterializeResult[Version]:
         """One vector per distinct passage, computed once per content and embedding model."""
         return shown(stage.embed(home.lake(product.name), chunks, words.embeddings))
 
-    @product.asset(group="index", kinds={"qdrant"}, code=stage.CODES["index"], pool="vector_store")
+    @product.asset(group="index", kinds={"qdrant"}, code=stage.CODES["index"], follows="embeddings", pool="vector_store")
     def index(chunks: Version, embeddings: Version, home: Home, vector_store: VectorStore) -> dg.MaterializeResult[Version]:
         """A searchable version in Qdrant, built from the one before by its difference, verified before it is published."""
         connect = vector_store.connector(words.index)

@@ -14,17 +14,19 @@ def build(product: Product) -> list:
     """Assets `corpus_profile` and `drift_report`, and the check that nothing has drifted."""
     words = product.pipeline
 
-    @product.asset(group="monitoring", kinds={"json"}, code=stage.CODES["corpus_profile"])
+    @product.asset(group="monitoring", kinds={"json"}, code=stage.CODES["corpus_profile"], follows="embeddings")
     def corpus_profile(documents: Version, embeddings: Version, home: Home) -> dg.MaterializeResult[Version]:
         """Counts, lengths, vocabulary and mean vector of the corpus."""
         return shown(stage.corpus_profile(home.lake(product.name), documents, embeddings))
 
-    @product.asset(group="monitoring", kinds={"matplotlib"}, code=stage.CODES["drift_report"])
+    @product.asset(group="monitoring", kinds={"matplotlib"}, code=stage.CODES["drift_report"], follows="corpus_profile")
     def drift_report(corpus_profile: Version, home: Home) -> dg.MaterializeResult[Version]:
         """What changed between the last release's corpus and now: documents, lengths, vocabulary, vectors."""
         lake, live = home.lake(product.name), home.history(product.name).live()
         reference = lake.find("corpus_profile", live.parts["corpus_profile"]["fingerprint"]) if live else None
-        return shown(stage.drift_report(lake, corpus_profile, reference, words.drift), pictures=["drift.png"])
+        return shown(
+            stage.drift_report(lake, corpus_profile, reference, words.drift), table="changed_documents", pictures=["drift.png"]
+        )
 
     @product.check("drift_report", blocking=False)
     def the_corpus_has_not_drifted(drift_report: Version) -> dg.AssetCheckResult:

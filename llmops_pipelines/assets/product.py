@@ -13,14 +13,17 @@ from llmops_pipelines.config.pipeline import Pipeline
 from llmops_pipelines.config.recipe import Recipe
 from llmops_pipelines.lifecycle.lake import Version
 
-# Fires when what an asset reads has other content than before; a mere re-run of a parent fires nothing.
-ON_CHANGED_DATA = (
-    dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed()).since_last_handled()
-    & ~dg.AutomationCondition.any_deps_missing()
-    & ~dg.AutomationCondition.any_deps_in_progress()
-    & ~dg.AutomationCondition.in_progress()
-    & dg.AutomationCondition.all_deps_blocking_checks_passed()
-).with_label("on_changed_data")
+
+def on_changed_data(parent: dg.AssetKey) -> dg.AutomationCondition:
+    """Fires when `parent` has other content than before and its blocking checks passed; a mere re-run of it fires nothing."""
+    changed = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed())
+    return (
+        changed.allow(dg.AssetSelection.assets(parent)).since_last_handled()
+        & ~dg.AutomationCondition.any_deps_missing()
+        & ~dg.AutomationCondition.any_deps_in_progress()
+        & ~dg.AutomationCondition.in_progress()
+        & dg.AutomationCondition.all_deps_blocking_checks_passed()
+    ).with_label(f"on_changed_data of {parent.path[-1]}")
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,14 @@ class Product:
     def selection(self) -> dg.AssetSelection:
         return dg.AssetSelection.key_prefixes([self.name])
 
-    def asset(self, *, group: str, kinds: set[str], code: str, **options: Any) -> Callable[..., dg.AssetsDefinition]:
-        """`@dg.asset` with the key `<pipeline>/<function name>`; parameters of type `Version` are its parents."""
+    def asset(
+        self, *, group: str, kinds: set[str], code: str, follows: str | None = None, **options: Any
+    ) -> Callable[..., dg.AssetsDefinition]:
+        """`@dg.asset` with the key `<pipeline>/<function name>`; parameters of type `Version` are its parents.
+
+        An asset that `follows` one of them is requested when that one's content changes. What trains, scores or releases
+        follows nothing: it runs nightly or when the corpus has drifted, and always as one job.
+        """
 
         def wrap(function: Callable[..., Any]) -> dg.AssetsDefinition:
             parents = self._parents(function)
@@ -52,7 +61,7 @@ class Product:
                 owners=[self.pipeline.owner],
                 kinds=kinds,
                 code_version=code,
-                automation_condition=ON_CHANGED_DATA if parents else None,
+                automation_condition=on_changed_data(self.key(follows)) if follows else None,
                 **options,
             )(function)
 

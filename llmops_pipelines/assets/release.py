@@ -4,7 +4,7 @@ from functools import partial
 
 import dagster as dg
 
-from llmops_pipelines.lifecycle import evaluation
+from llmops_pipelines.lifecycle import datasets, evaluation
 from llmops_pipelines.lifecycle import release as stage
 from llmops_pipelines.lifecycle.lake import Version
 from llmops_pipelines.resources.home import Home
@@ -18,27 +18,35 @@ def build(product: Product) -> list:
     """Asset `release`, and the checks that the gate passed and that MLflow agrees with the history."""
     words = product.pipeline
 
+    settings = {name: getattr(words, name).model_dump(mode="json") for name in ("answers", "embeddings", "index")}
+
     @product.asset(group="release", kinds={"mlflow"}, code=stage.CODES["release"], pool="release")
     def release(
-        eval_scores: Version,
-        checkpoint: Version,
-        base_model: Version,
-        index: Version,
-        chunks: Version,
         documents: Version,
+        chunks: Version,
+        index: Version,
         corpus_profile: Version,
+        eval_questions: Version,
+        training_examples: Version,
+        base_model: Version,
+        checkpoint: Version,
+        answers: Version,
+        eval_scores: Version,
         home: Home,
         tracking: Tracking,
     ) -> dg.MaterializeResult[Version]:
         """Promoted, refused or inconclusive, with reasons. A pass moves the alias `champion`; anything else leaves it alone."""
-        parts = [eval_scores, checkpoint, base_model, index, chunks, documents, corpus_profile]
+        parts = (documents, chunks, index, corpus_profile, eval_questions, training_examples)
+        parts += (base_model, checkpoint, answers, eval_scores)
+        leaks = datasets.leaks(eval_questions, training_examples, documents)
+        candidate = stage.Candidate({part.asset: part for part in parts}, settings, tuple(leaks))
 
         def registry() -> stage.Registry:
             return stage.Registry(tracking.client(), product.name, tracking.run_of(checkpoint))
 
         compare = partial(evaluation.compare, metric=words.gate.metric)
         lake, history = home.lake(product.name), home.history(product.name)
-        return shown(stage.promote(lake, history, parts, words.gate, words.answers, compare, registry))
+        return shown(stage.promote(lake, history, candidate, words.gate, compare, registry))
 
     @product.check("release", blocking=False)
     def the_candidate_passed_the_gate(release: Version) -> dg.AssetCheckResult:

@@ -12,8 +12,18 @@ CELL = 90  # characters of a preview cell; metadata lives in Dagster's database 
 DROPPED = "dropped_"
 
 
-def shown(version: Version, *, mlflow_run: str | None = None, pictures: Iterable[str] = ()) -> dg.MaterializeResult:
-    """The result of an asset: the version as its value, its digest as data version, everything worth seeing as metadata."""
+def shown(
+    version: Version,
+    *,
+    table: str | None = None,
+    also: Iterable[str] = (),
+    pictures: Iterable[str] = (),
+    mlflow_run: str | None = None,
+) -> dg.MaterializeResult:
+    """The result of an asset: the version as its value, its digest as data version, everything worth seeing as metadata.
+
+    `table` is the one whose rows, columns and preview are shown (default: the asset's own); `also` names more previews.
+    """
     return dg.MaterializeResult(
         value=version,
         data_version=dg.DataVersion(version.digest),
@@ -21,7 +31,8 @@ def shown(version: Version, *, mlflow_run: str | None = None, pictures: Iterable
             "work": "unchanged: this version existed already" if version.reused else "done",
             **_pictures(version, pictures),
             **_facts(version),
-            **_table(version),
+            **_table(version, table),
+            **_previews(version, also),
             **_lineage(version, mlflow_run),
         },
     )
@@ -46,15 +57,20 @@ def _facts(version: Version) -> dict[str, Any]:
     return ({"dropped_by_reason": dg.MetadataValue.md(markdown_table(dropped))} if dropped else {}) | entries
 
 
-def _table(version: Version) -> dict[str, Any]:
-    if (rows := version.rows()) is None:
+def _table(version: Version, name: str | None) -> dict[str, Any]:
+    if (seen := version.outline(name)) is None:
         return {}
-    columns = [dg.TableColumn(name, kind) for name, kind in version.columns().items()]
+    columns = [dg.TableColumn(column, kind) for column, kind in seen.columns.items()]
     return {
-        "dagster/row_count": rows,
+        "dagster/row_count": seen.rows,
         "dagster/column_schema": dg.TableSchema(columns=columns),
-        "preview": dg.MetadataValue.md(markdown_table(version.head())),
+        "preview": dg.MetadataValue.md(markdown_table(seen.head)),
     }
+
+
+def _previews(version: Version, names: Iterable[str]) -> dict[str, Any]:
+    found = {name: version.outline(name) for name in names}
+    return {name: dg.MetadataValue.md(markdown_table(seen.head)) for name, seen in found.items() if seen}
 
 
 def _lineage(version: Version, mlflow_run: str | None) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def dataset(version: Version, role: str) -> Fill:
             digest=version.digest[:36],  # MLflow's limit
             source_type="local",
             source=json.dumps({"uri": version.path.as_uri()}),
-            profile=json.dumps({"num_rows": version.rows()}),
+            profile=json.dumps({"num_rows": seen.rows if (seen := version.outline()) else 0}),
         )
         client.log_inputs(run, datasets=[DatasetInput(known, tags=[InputTag("mlflow.data.context", role)])])
 

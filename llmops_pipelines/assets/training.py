@@ -32,18 +32,23 @@ def build(product: Product) -> list:
     ) -> dg.MaterializeResult[Version]:
         """A LoRA adapter: PEFT, torchrun and DeepSpeed in a child process; a killed run resumes from its last checkpoint."""
 
+        started: list[str] = []
+
         def run(command: list[str], env: dict[str, str]) -> None:
-            trainer.run(context=context, command=command, env=env)
+            with tracking.failing(started):
+                trainer.run(context=context, command=command, env=env)
 
         def followed(fingerprint: str) -> stage.Tracking:
-            return stage.Tracking(tracking.uri, tracking.start(product.name, "checkpoint", fingerprint, tags(context)))
+            started.append(tracking.start(product.name, "checkpoint", fingerprint, tags(context)))
+            return stage.Tracking(tracking.uri, started[0])
 
         lake = home.lake(product.name)
         version = stage.train(lake, base_model, training_examples, recipe, home.folder, product.project, run, followed)
         logged = everything(
             dataset(training_examples, "training"), parameters(recipe), artifacts(version, "loss.png", "truth.json")
         )
-        return shown(version, mlflow_run=tracking.record(version, tags(context), logged), pictures=["loss.png"])
+        page = tracking.record(version, tags(context), logged)
+        return shown(version, table="training_log", pictures=["loss.png"], mlflow_run=page)
 
     @product.check("checkpoint")
     def the_adapter_is_what_was_trained(checkpoint: Version) -> dg.AssetCheckResult:

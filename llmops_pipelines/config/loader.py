@@ -14,6 +14,7 @@ from .pipeline import Pipeline
 from .recipe import Recipe
 from .words import Words
 
+RESERVED = ("blobs", "stores")  # folders of the lake
 W = TypeVar("W", bound=Words)
 
 
@@ -33,8 +34,10 @@ def pipeline_files(project: Path) -> dict[str, Path]:
 def load_pipeline(path: Path, project: Path) -> Pipeline:
     """Read one pipeline. Raises `ConfigMistakes` with every mistake in it and in the recipe that it names."""
     mistakes: list[Mistake] = []
-    if not path.stem.isidentifier():
-        reason = f"got {path.stem!r}; expected letters, digits and _ (it becomes the first part of asset keys)"
+    if not path.stem.isidentifier() or path.stem in RESERVED:
+        reason = (
+            f"got {path.stem!r}; expected letters, digits and _ (it names assets and folders), but not {' or '.join(RESERVED)}"
+        )
         mistakes.append(Mistake(_shown(path, project), 1, "file name", reason))
     pipeline, recipe = None, None
     try:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from .words import Cron, ExistingPath, Owner, Positive, Share, Words
+from .words import Cron, ExistingPath, Owner, Positive, Share, TimeZone, Words
 
 
 class Columns(Words):
@@ -88,7 +88,6 @@ class Index(Words):
     """Where vectors are kept and searched."""
 
     url: str | None = Field(None, description="Address of a Qdrant server; without it the index lives in this project's home")
-    keep_versions: Positive = Field(5, description="Index versions kept beside those that a release needs")
 
 
 class Questions(Words):
@@ -117,10 +116,13 @@ class Answers(Words):
     refusal: str = Field("not in the documents", description="What the model says when the passages hold no answer")
 
 
+Metric = Literal["token_f1", "exact_match", "contains_reference", "rouge_l", "bleu", "string_similarity", "similarity"]
+
+
 class Gate(Words):
     """What a candidate must show before it answers users."""
 
-    metric: str = Field("token_f1", description="The score that decides")
+    metric: Metric = Field("token_f1", description="The score that decides")
     minimum: Share = Field(description="Lowest score that may be released")
     beat_base_by: Share = Field(0.0, description="The 95 % interval of (fine-tuned minus base) must lie above this")
     not_worse_than_champion_by: Share = Field(0.1, description="Loss against the champion that the interval must rule out")
@@ -142,7 +144,7 @@ class Automation(Words):
 
     reindex: Cron = Field("0 2 * * *", description="Nightly: documents to index")
     retrain: Cron = Field("0 4 * * *", description="Nightly: training to release; does nothing when nothing changed")
-    timezone: str = Field("UTC", description="Time zone of the two")
+    timezone: TimeZone = Field("UTC", description="Time zone of the two")
     look_for_documents_every: Positive = Field(300, description="Seconds between looks for new documents")
 
 

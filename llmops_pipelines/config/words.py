@@ -4,6 +4,8 @@ Paths are checked while loading, against the project folder that the loader pass
 """
 
 import difflib
+import re
+import zoneinfo
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -38,7 +40,7 @@ ExistingPath = Annotated[str, AfterValidator(_existing)]
 
 
 def _owner(owner: str) -> str:
-    if owner.startswith("team:") or "@" in owner:
+    if re.fullmatch(r"team:[\w-]+|[\w.+-]+@[\w-]+\.[\w.-]+", owner):
         return owner
     raise ValueError(f"'team:name' or an e-mail address; did you mean team:{owner}?")
 
@@ -46,10 +48,27 @@ def _owner(owner: str) -> str:
 Owner = Annotated[str, AfterValidator(_owner)]
 
 
+CRON_FIELD = re.compile(r"[\d*/,\-]+|[A-Za-z]{3}([,\-][A-Za-z]{3})*")
+CRON_MOST = (59, 23, 31, 12, 7)  # minute, hour, day, month, weekday
+
+
 def _cron(line: str) -> str:
-    if len(line.split()) == 5:
+    fields = line.split()
+    numbers = [max(map(int, re.findall(r"\d+", each)), default=0) for each in fields]
+    known = len(fields) == 5 and all(CRON_FIELD.fullmatch(each) for each in fields)
+    if known and all(number <= most for number, most in zip(numbers, CRON_MOST, strict=True)):
         return line
     raise ValueError("five cron fields; '0 2 * * *' is every night at two")
+
+
+def _timezone(name: str) -> str:
+    known = zoneinfo.available_timezones()
+    if name in known:
+        return name
+    raise ValueError(f"a time zone such as UTC or Europe/Berlin{did_you_mean(name, sorted(known))}")
+
+
+TimeZone = Annotated[str, AfterValidator(_timezone)]
 
 
 Cron = Annotated[str, AfterValidator(_cron)]

@@ -21,10 +21,10 @@ class Alerts(dg.ConfigurableResource):
     def from_environment(cls, home: Home) -> "Alerts":
         return cls(home=home, url=os.environ.get("LLMOPS_ALERT_URL", ""))
 
-    def send(self, owner: str, text: str, *, run_id: str) -> None:
+    def send(self, pipeline: str, owner: str, text: str, *, run_id: str) -> None:
         """Keep the alert, then post it. Raises OSError if the hook does not accept it; the kept copy stays."""
         alert = {"owner": owner, "text": text, "run_id": run_id}
-        files.write_once(self.home.folder / "alerts" / f"{run_id}.json", files.to_json(alert))
+        files.write_once(self.home.folder / "alerts" / pipeline / f"{run_id}.json", files.to_json(alert))
         if self.url:
             body = json.dumps({"text": f"{owner}: {text} (run {run_id})"}).encode("utf-8")
             with urlopen(Request(self.url, body, {"Content-Type": "application/json"}), timeout=10):

@@ -17,7 +17,7 @@ class Home(dg.ConfigurableResource):
     @classmethod
     def from_environment(cls, project: Path) -> "Home":
         """LLMOPS_HOME, else `.llmops` in the project folder."""
-        return cls(path=os.environ.get("LLMOPS_HOME") or str(project / ".llmops"))
+        return cls(path=str(Path(os.environ.get("LLMOPS_HOME") or project / ".llmops").resolve()))
 
     @property
     def folder(self) -> Path:

@@ -6,7 +6,8 @@ The database is prepared once under a lock: MLflow's own first start crashes whe
 import fcntl
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,14 +51,25 @@ class Tracking(dg.ConfigurableResource):
         return mlflow.MlflowClient()
 
     def start(self, pipeline: str, asset: str, fingerprint: str, tags: Tags) -> str:
-        """Id of the MLflow run of this step: a new one, or the unfinished one of the same fingerprint."""
+        """Id of the MLflow run of this step: a new one, or the unfinished or failed one of the same fingerprint, reopened."""
         client = self.client()
         experiment = self._experiment(client, pipeline)
-        wanted = f"tags.`llmops/fingerprint` = '{fingerprint}' and attributes.status = 'RUNNING'"
+        wanted = f"tags.`llmops/fingerprint` = '{fingerprint}' and attributes.status != 'FINISHED'"
         if found := client.search_runs([experiment], wanted, max_results=1):
+            client.update_run(found[0].info.run_id, status="RUNNING")
             return found[0].info.run_id
         marks = {**tags, "llmops/fingerprint": fingerprint, "dagster/asset_key": f"{pipeline}/{asset}"}
         return client.create_run(experiment, run_name=asset, tags=marks).info.run_id
+
+    @contextmanager
+    def failing(self, runs: list[str]) -> Iterator[None]:
+        """Mark `runs` as failed if what happens inside fails; they are reopened when the step is tried again."""
+        try:
+            yield
+        except BaseException:
+            for run in runs:
+                self.client().set_terminated(run, "FAILED")
+            raise
 
     def record(self, version: Version, tags: Tags, fill: "Callable[[MlflowClient, str], None]") -> str:
         """Log a published version once: its facts as metrics and parameters, its parents as tags, then `fill`.

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from llmops_pipelines.assets import automation
-from llmops_pipelines.assets.product import ON_CHANGED_DATA
+from llmops_pipelines.assets.product import on_changed_data
 from llmops_pipelines.lifecycle.lake import Version
 from llmops_pipelines.resources.alerts import Alerts
 from llmops_pipelines.resources.home import Home
@@ -91,6 +91,10 @@ class TestNewDocumentsSensor:
         again = self.tick(quickstart, cursor=first.cursor)
         assert "the same as at the last look" in again.skip_message
 
+    def test_the_way_back_to_an_old_state_is_news_too(self, quickstart):
+        """A run key would be used up: nothing may keep the sensor from asking again."""
+        assert self.tick(quickstart).run_requests[0].run_key is None
+
     def test_a_touched_file_is_news(self, quickstart, tmp_path):
         pages = tmp_path / "pages"
         pages.mkdir()
@@ -119,14 +123,14 @@ class TestAlerts:
         with HTTPServer(("127.0.0.1", 0), Hook) as server:
             threading.Thread(target=server.handle_request, daemon=True).start()
             alerts = Alerts(home=home, url=f"http://127.0.0.1:{server.server_port}")
-            alerts.send("team:docs", "reindex failed", run_id="r1")
+            alerts.send("shop", "team:docs", "reindex failed", run_id="r1")
         assert posted == [{"text": "team:docs: reindex failed (run r1)"}]
-        assert json.loads((home.folder / "alerts" / "r1.json").read_text())["owner"] == "team:docs"
+        assert json.loads((home.folder / "alerts" / "shop" / "r1.json").read_text())["owner"] == "team:docs"
 
     def test_a_hook_that_is_down_is_an_error_and_the_alert_is_kept(self, home):
         with pytest.raises(OSError):
-            Alerts(home=home, url="http://127.0.0.1:9").send("team:docs", "reindex failed", run_id="r2")
-        assert (home.folder / "alerts" / "r2.json").is_file()
+            Alerts(home=home, url="http://127.0.0.1:9").send("shop", "team:docs", "reindex failed", run_id="r2")
+        assert (home.folder / "alerts" / "shop" / "r2.json").is_file()
 
 
 def test_costly_steps_fire_on_changed_data_and_not_on_a_mere_rerun(instance):
@@ -136,12 +140,16 @@ def test_costly_steps_fire_on_changed_data_and_not_on_a_mere_rerun(instance):
     def parent() -> dg.MaterializeResult:
         return dg.MaterializeResult(data_version=dg.DataVersion(content[0]))
 
-    @dg.asset(deps=[parent], automation_condition=ON_CHANGED_DATA)
+    @dg.asset
+    def another() -> dg.MaterializeResult:
+        return dg.MaterializeResult(data_version=dg.DataVersion(content[0]))
+
+    @dg.asset(deps=[parent, another], automation_condition=on_changed_data(dg.AssetKey("parent")))
     def child() -> None:
         pass
 
-    definitions = dg.Definitions([parent, child])
-    dg.materialize([parent, child], instance=instance)
+    definitions = dg.Definitions([parent, another, child])
+    dg.materialize([parent, another, child], instance=instance)
     cursor = dg.evaluate_automation_conditions(definitions, instance).cursor
 
     dg.materialize([parent], instance=instance)
@@ -149,22 +157,27 @@ def test_costly_steps_fire_on_changed_data_and_not_on_a_mere_rerun(instance):
     assert rerun.total_requested == 0
 
     content[0] = "two"
+    dg.materialize([another], instance=instance)
+    beside = dg.evaluate_automation_conditions(definitions, instance, cursor=rerun.cursor)
+    assert beside.total_requested == 0, "it follows one parent only"
+
     dg.materialize([parent], instance=instance)
-    changed = dg.evaluate_automation_conditions(definitions, instance, cursor=rerun.cursor)
+    changed = dg.evaluate_automation_conditions(definitions, instance, cursor=beside.cursor)
     assert changed.get_num_requested(dg.AssetKey("child")) == 1
 
 
-def test_a_failed_run_alerts_the_owner(quickstart, home, instance):
+@pytest.mark.parametrize(("job", "alerted"), [("quickstart__reindex_job", True), ("shop__reindex_job", False)])
+def test_a_failed_run_alerts_its_owner_only(quickstart, home, instance, job, alerted):
     @dg.op
     def breaks():
         raise ValueError("disk full")
 
-    @dg.job(name="quickstart__reindex_job")
+    @dg.job(name=job)
     def reindex():
         breaks()
 
     result = reindex.execute_in_process(instance=instance, raise_on_error=False)
-    sensor = automation.failure_sensor(quickstart, automation.jobs(quickstart))
+    sensor = automation.failure_sensor(quickstart)
     with dg.build_run_status_sensor_context(
         sensor_name=sensor.name,
         dagster_instance=instance,
@@ -173,5 +186,6 @@ def test_a_failed_run_alerts_the_owner(quickstart, home, instance):
         resources={"alerts": Alerts(home=home)},
     ) as context:
         sensor(context.for_run_failure())
-    kept = json.loads((home.folder / "alerts" / f"{result.run_id}.json").read_text())
-    assert kept["text"].startswith("quickstart__reindex_job failed")
+    kept = home.folder / "alerts" / "quickstart" / f"{result.run_id}.json"
+    assert kept.is_file() is alerted
+    assert not alerted or json.loads(kept.read_text())["text"].startswith("quickstart__reindex_job failed")

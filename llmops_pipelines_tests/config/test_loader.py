@@ -83,6 +83,8 @@ def test_mistakes_in_the_recipe_are_reported_with_those_of_the_pipeline(project)
         ),
         ("drift: {embeddings: 1.5}", "8  drift.embeddings: got 1.5; expected less than or equal to 1"),
         ("automation: {reindex: nightly}", "8  automation.reindex: got 'nightly'; expected five cron fields;"),
+        ("automation: {retrain: '99 2 * * *'}", "8  automation.retrain: got '99 2 * * *'; expected five cron fields;"),
+        ("automation: {timezone: Europe/Berlinn}", "did you mean Europe/Berlin?"),
         ("gate: {minimum: 0.2}", "8  gate: is written twice; keep one"),
         ("cleaning: {personal_data: [mail]}", "expected one of email, phone, iban, card, ip; did you mean email?"),
     ],
@@ -99,6 +101,17 @@ def test_a_source_name_is_used_once(project):
 
 def test_what_is_not_yaml_is_said_with_its_line(project):
     assert "shop.yaml:2  file: not YAML" in mistakes(project, "description: x\nowner: [")[0]
+
+
+def test_a_metric_that_is_not_measured_is_refused(project):
+    (found,) = mistakes(project, GOOD.replace("minimum: 0.1", "minimum: 0.1, metric: token_f2"))
+    assert "gate.metric: got 'token_f2'; expected one of token_f1, exact_match" in found
+    assert found.endswith("did you mean token_f1?")
+
+
+@pytest.mark.parametrize("name", ["stores", "blobs"])
+def test_folders_of_the_lake_are_no_pipeline_names(project, name):
+    assert f"file name: got '{name}'" in mistakes(project, GOOD, name=name)[0]
 
 
 def test_a_file_name_that_cannot_be_an_asset_key_is_refused(project):

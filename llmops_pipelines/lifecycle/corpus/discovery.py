@@ -10,7 +10,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..lake import digest, files
+from ..lake import DamagedVersion, digest, files
 from .sources import CorpusError, Found, Listing, UnreadableFile, list_files, printable, read_steady
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _blobs(lake: "Lake", found: list[Found], stamps: dict[Found, str]) -> tuple[
     The stamps of the current version come first, because the store (stamps of all times: files may be touched, or moved
     back) takes longer to open.
     """
-    current = lake.current(ASSET)
+    current = _current(lake)
     blobs = _kept(lake, stamps, {row["stamp"]: row["blob"] for row in current.table("stamps").to_pylist()} if current else {})
     if len(blobs) == len(found):
         return blobs, 0
@@ -150,8 +150,16 @@ def _keep(lake: "Lake", file: Found) -> str:
     return blob
 
 
+def _current(lake: "Lake") -> "Version | None":
+    """The current version; None also when it is damaged: then everything is read again, which is how it is repaired."""
+    try:
+        return lake.current(ASSET)
+    except DamagedVersion:
+        return None
+
+
 def _previous(lake: "Lake") -> list[Raw]:
-    current = lake.current(ASSET)
+    current = _current(lake)
     return [Raw(**row) for row in current.table().to_pylist()] if current else []
 
 

@@ -185,6 +185,7 @@ def _publish(draft: "Draft", documents: list[Document], entries: list[Entry], ro
     schema = pa.schema([(f, pa.int64() if f == "characters" else pa.string()) for f in Document.__dataclass_fields__])
     draft.table(ASSET, pa.Table.from_pylist([asdict(document) for document in documents], schema=schema))
     draft.table("ledger", ledger_table(entries))
+    draft.table("dropped", ledger_table([entry for entry in entries if entry.outcome != INDEXED]), data=False)
     files = [{"source": r["source"], "uri": r["uri"], "units": units.get((r["source"], r["uri"]), 1)} for r in rows]
     kinds = pa.schema([("source", pa.string()), ("uri", pa.string()), ("units", pa.int64())])
     draft.table("files", pa.Table.from_pylist(files, schema=kinds))

@@ -19,6 +19,7 @@ from .similarity import Embeds, similarities
 from .statistics import interval, paired_difference
 
 CODE = "eval_scores/1"
+ENOUGH = 0.5  # share of the candidate's questions that a comparison with the champion needs
 CANDIDATES = ("base", "fine_tuned")
 RETRIEVAL = "retrieval"  # stands in the column "candidate" for what both candidates share
 NO_ANSWER = "no answer was recorded"
@@ -70,10 +71,10 @@ def score(
 
 def compare(champion: Version, candidate: Version, metric: str = "token_f1") -> tuple[float, float] | None:
     """95 % interval of (candidate - champion) of two eval_scores, paired over the questions that both have a score for.
-    None when they share none."""
+    None when those are fewer than half of the candidate's: a few easy ones say nothing about the rest."""
     old, new = _by_question(champion, metric), _by_question(candidate, metric)
     shared = sorted(old.keys() & new.keys())
-    if not shared:
+    if not shared or len(shared) < ENOUGH * len(new):
         return None
     found = paired_difference([new[key] for key in shared], [old[key] for key in shared])
     return found.low, found.high

@@ -26,6 +26,15 @@ class DamagedVersion(Refusal):
 
 
 @dataclass(frozen=True)
+class Outline:
+    """What a person wants to know about a table without reading it."""
+
+    rows: int
+    columns: dict[str, str]
+    head: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class Version:
     """One published output of one asset. `digest` is the identity of its content and becomes Dagster's data version."""
 
@@ -59,30 +68,17 @@ class Version:
         with pq.ParquetFile(self.file(f"{name or self.asset}.parquet"), page_checksum_verification=True) as file:
             return file.read()  # unlike `read_table`, this does not import pandas (0.2 s)
 
-    def head(self, rows: int = 5) -> list[dict[str, Any]]:
-        """The first rows of the asset's own table; none if it has no table."""
-        if not self.has(f"{self.asset}.parquet"):
-            return []
-        import pyarrow.parquet as pq
-
-        with pq.ParquetFile(self.file(f"{self.asset}.parquet")) as file:
-            return next((batch.to_pylist() for batch in file.iter_batches(batch_size=rows)), [])
-
-    def columns(self) -> dict[str, str]:
-        """Name -> type of the columns of the asset's own table; empty if it has no table."""
-        if not self.has(f"{self.asset}.parquet"):
-            return {}
-        import pyarrow.parquet as pq
-
-        return {column.name: str(column.type) for column in pq.read_schema(self.file(f"{self.asset}.parquet"))}
-
-    def rows(self) -> int | None:
-        """Number of rows of the asset's own table; None if it has no table."""
-        if not self.has(f"{self.asset}.parquet"):
+    def outline(self, name: str | None = None, rows: int = 5) -> Outline | None:
+        """Size, columns and first rows of the table `name` (default: the asset's own), None if there is no such table."""
+        file = f"{name or self.asset}.parquet"
+        if not self.has(file):
             return None
         import pyarrow.parquet as pq
 
-        return pq.read_metadata(self.file(f"{self.asset}.parquet")).num_rows
+        with pq.ParquetFile(self.file(file)) as table:
+            head = next((batch.to_pylist() for batch in table.iter_batches(batch_size=rows)), [])
+            columns = {column.name: str(column.type) for column in table.schema_arrow}
+            return Outline(table.metadata.num_rows, columns, head)
 
     def json(self, name: str) -> Any:
         return json.loads(self.file(f"{name}.json").read_text("utf-8"))
@@ -190,13 +186,17 @@ class Lake:
     def find(self, asset: str, identity: str) -> Version | None:
         """The verified version with this fingerprint, or None. A damaged one is set aside so that it is built again."""
         home = self._home(asset, identity)
-        if not (home / MANIFEST).is_file():
+        if not home.is_dir():
             return None
         try:
             return self._open(asset, home)
         except DamagedVersion:
             home.rename(home.with_name(f"{home.name}.damaged-{uuid.uuid4().hex[:8]}"))
             return None
+
+    def read(self, asset: str, identity: str) -> Version:
+        """The version with this fingerprint, for a reader: nothing is set aside. Raises `DamagedVersion`."""
+        return self._open(asset, self._home(asset, identity))
 
     def current(self, asset: str) -> Version | None:
         """The version that the last materialization of `asset` produced."""
@@ -216,9 +216,6 @@ class Lake:
         """All complete versions of an asset, in no order."""
         homes = (self._folder(asset) / "versions").glob(f"*/{MANIFEST}")
         return [self._open(asset, manifest.parent) for manifest in homes if "." not in manifest.parent.name]
-
-    def by_digest(self, asset: str, content: str) -> Version | None:
-        return next((version for version in self.versions(asset) if version.digest == content), None)
 
     def _folder(self, asset: str) -> Path:
         return self.root / self.pipeline / asset

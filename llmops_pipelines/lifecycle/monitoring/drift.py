@@ -90,12 +90,14 @@ def _contents(profile: Version) -> dict[str, str]:
 def _measures(now: Version, then: Version, changes: Any, drift: Drift) -> list[Drifted]:
     new, old = now.json("profile"), then.json("profile")
     union = new["documents"] + changes.column("change").to_pylist().count("removed")
-    return [
+    measures = [
         Drifted("documents_changed", changes.num_rows / max(union, 1), drift.documents_changed),
         Drifted("lengths", population_stability(*_histograms(now, then)), drift.lengths),
         Drifted("vocabulary", _word_distance(new["words"], old["words"]), drift.vocabulary),
-        Drifted("embeddings", _cosine_distance(new["mean_vector"], old["mean_vector"]), drift.embeddings),
     ]
+    if new["embedder"] == old["embedder"]:  # vectors of two models cannot be compared: not measured, and thus no drift
+        measures.append(Drifted("embeddings", _cosine_distance(new["mean_vector"], old["mean_vector"]), drift.embeddings))
+    return measures
 
 
 def _histograms(now: Version, then: Version) -> "tuple[np.ndarray, np.ndarray]":

@@ -22,6 +22,7 @@ def corpus_profile(lake: Lake, documents: Version, embeddings: Version) -> Versi
             "characters": sum(table.column("characters").to_pylist()),
             "words": _vocabulary(lake, table.column("content_hash").to_pylist()),
             "mean_vector": _mean_vector(lake, embeddings),
+            "embedder": embeddings.json("embedder")["fingerprint"],
         }
         draft.table("corpus_profile", table)
         draft.json("profile", profile)

@@ -3,9 +3,9 @@
 from .gate import Finding, Verdict, decide
 from .history import Conflict, History, Release
 from .promotion import CODE as _PROMOTE
-from .promotion import promote
+from .promotion import Candidate, promote
 from .registry import Registry
 
 CODES = {"release": _PROMOTE}
 
-__all__ = ["CODES", "Conflict", "Finding", "History", "Registry", "Release", "Verdict", "decide", "promote"]
+__all__ = ["CODES", "Candidate", "Conflict", "Finding", "History", "Registry", "Release", "Verdict", "decide", "promote"]

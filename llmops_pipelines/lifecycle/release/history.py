@@ -7,6 +7,8 @@ from typing import Any
 
 from llmops_pipelines.lifecycle.lake import Refusal, digest, files
 
+ANSWERING = ("base_model", "checkpoint", "index", "chunks")
+
 
 class Conflict(Refusal):
     """Somebody else released between reading the history and writing to it."""
@@ -30,12 +32,13 @@ class Release:
 
     @property
     def bundle(self) -> str:
-        """Identity of what answers: two releases with the same parts and settings are the same product."""
+        """Identity of what answers: two releases with the same answering parts and settings are the same product."""
         return bundle_digest(self.parts, self.settings)
 
 
 def bundle_digest(parts: dict[str, dict[str, str]], settings: dict[str, Any]) -> str:
-    return digest({"parts": {asset: part["digest"] for asset, part in parts.items()}, "settings": settings})
+    """The parts that are evidence (scores, profile) or origin (documents) do not enter: they do not change an answer."""
+    return digest({"parts": {asset: parts[asset]["digest"] for asset in ANSWERING if asset in parts}, "settings": settings})
 
 
 @dataclass(frozen=True)

@@ -3,73 +3,103 @@
 The result is itself a version: the decision with its reasons, whatever the outcome.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from llmops_pipelines.config.pipeline import Answers, Gate
-from llmops_pipelines.lifecycle.lake import Lake, Version
+from llmops_pipelines.config.pipeline import Gate
+from llmops_pipelines.lifecycle.lake import DamagedVersion, Lake, Version
 
-from .gate import decide
+from .gate import Finding, Verdict, decide
 from .history import History, Release, bundle_digest
 from .registry import Registry
 
-CODE = "1"
+CODE = "2"
+Compare = Callable[[Version, Version], tuple[float, float] | None]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What may become the release: its parts by asset, the settings that answers depend on, and leaks that were found."""
+
+    parts: Mapping[str, Version]
+    settings: dict[str, Any]
+    leaks: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> dict[str, dict[str, str]]:
+        return {asset: {"fingerprint": part.fingerprint, "digest": part.digest} for asset, part in self.parts.items()}
+
+    @property
+    def bundle(self) -> str:
+        return bundle_digest(self.named, self.settings)
+
+    def strangers(self) -> list[str]:
+        """Parts that were not made from each other: a sentence for each parent that is not the part beside it."""
+        return [
+            f"{asset} was made from {parent} {read[:12]}, the candidate has {self.parts[parent].digest[:12]}"
+            for asset, part in self.parts.items()
+            for parent, read in part.parents.items()
+            if parent in self.parts and self.parts[parent].digest != read
+        ]
 
 
 def promote(
-    lake: Lake,
-    history: History,
-    parts: list[Version],
-    gate: Gate,
-    answers: Answers,
-    compare: Callable[[Version, Version], tuple[float, float] | None],
-    registry: Callable[[], Registry],
+    lake: Lake, history: History, candidate: Candidate, gate: Gate, compare: Compare, registry: Callable[[], Registry]
 ) -> Version:
-    """Decide about the bundle of `parts` (they include "eval_scores" and "checkpoint") and promote it if the gate passes.
+    """Decide about a candidate (its parts include "eval_scores" and "checkpoint") and promote it if the gate passes.
 
-    `compare(champion's scores, candidate's scores)` gives the 95 % interval of the paired difference, or None. `registry`
-    is opened only when something must change there. Asking again about the live bundle changes nothing.
+    `compare(champion's scores, candidate's scores)` gives the 95 % interval of the paired difference, or None. Asking
+    again about the live bundle decides nothing and sets MLflow's alias right.
     """
-    by_asset = {part.asset: part for part in parts}
-    named = {part.asset: {"fingerprint": part.fingerprint, "digest": part.digest} for part in parts}
-    settings = {"answers": answers.model_dump(mode="json")}
-    bundle = bundle_digest(named, settings)
     live = history.live()
-    if live and live.bundle == bundle:
+    if live and live.bundle == candidate.bundle:
         registry().align(live)
-        return _decision(lake, parts, bundle, live, live, live.reasons, "pass")
+        return _decision(lake, candidate, live, "promoted", live.reasons)
 
-    scores = by_asset["eval_scores"]
-    summary = scores.json("summary")
-    against = _against_champion(lake, live, scores, compare)
-    verdict = decide(gate, summary, against, champion_exists=live is not None)
+    verdict = _judged(lake, candidate, gate, compare, live)
     if verdict.outcome != "pass":
-        return _decision(lake, parts, bundle, live, None, verdict.reasons, verdict.outcome)
+        return _decision(lake, candidate, live, "refused" if verdict.outcome == "fail" else "inconclusive", verdict.reasons)
 
-    shelf = registry()
-    tags = {part.asset: part.digest for part in parts}
-    model_version = shelf.register(bundle, by_asset["checkpoint"].file("adapter"), tags)
+    shelf, checkpoint = registry(), candidate.parts["checkpoint"]
+    tags = {asset: part.digest for asset, part in candidate.parts.items()}
     release = Release(
         epoch=live.epoch + 1 if live else 1,
         pipeline=lake.pipeline,
-        parts=named,
-        settings=settings,
-        scores=_headline(summary, gate.metric),
-        model_version=model_version,
+        parts=candidate.named,
+        settings=candidate.settings,
+        scores=_headline(candidate.parts["eval_scores"].json("summary"), gate.metric),
+        model_version=shelf.register(candidate.bundle, checkpoint.file("adapter"), tags),
         reasons=verdict.reasons,
     )
     history.append(release)
     shelf.align(release)
-    return _decision(lake, parts, bundle, live, release, verdict.reasons, "pass")
+    return _decision(lake, candidate, release, "promoted", verdict.reasons)
 
 
-def _against_champion(
-    lake: Lake, live: Release | None, scores: Version, compare: Callable[[Version, Version], tuple[float, float] | None]
-) -> tuple[float, float] | None:
-    if live is None:
-        return None
-    champion = lake.find("eval_scores", live.parts["eval_scores"]["fingerprint"])
-    return None if champion is None else compare(champion, scores)
+def _judged(lake: Lake, candidate: Candidate, gate: Gate, compare: Compare, live: Release | None) -> Verdict:
+    scores = candidate.parts["eval_scores"]
+    against = None if live is None else _against_champion(lake, live, scores, compare)
+    scored = decide(gate, scores.json("summary"), against, champion_exists=live is not None)
+    return Verdict(
+        (
+            _none("its parts were made from each other", candidate.strangers(), "inconclusive"),
+            _none("nothing leaked from evaluation into training", candidate.leaks, "fail"),
+            *scored.findings,
+        )
+    )
+
+
+def _none(requirement: str, problems: Iterable[str], otherwise) -> Finding:
+    found = list(problems)
+    return Finding(requirement, "; ".join(found[:3]) or "no exception", otherwise if found else "pass")
+
+
+def _against_champion(lake: Lake, live: Release, scores: Version, compare: Compare) -> tuple[float, float] | None:
+    try:
+        return compare(lake.read("eval_scores", live.parts["eval_scores"]["fingerprint"]), scores)
+    except DamagedVersion:
+        return None  # not measured: the gate says so
 
 
 def _headline(summary: Mapping[str, Any], metric: str) -> dict[str, float]:
@@ -80,20 +110,11 @@ def _headline(summary: Mapping[str, Any], metric: str) -> dict[str, float]:
     }
 
 
-def _decision(
-    lake: Lake,
-    parts: list[Version],
-    bundle: str,
-    before: Release | None,
-    after: Release | None,
-    reasons: list[str],
-    outcome: str,
-) -> Version:
-    live = after or before
+def _decision(lake: Lake, candidate: Candidate, live: Release | None, outcome: str, reasons: list[str]) -> Version:
     decision = {
-        "outcome": "promoted" if outcome == "pass" else "refused" if outcome == "fail" else "inconclusive",
+        "outcome": outcome,
         "reasons": reasons,
-        "bundle": bundle,
+        "bundle": candidate.bundle,
         "epoch": live.epoch if live else 0,
         "model_version": live.model_version if live else "",
     }
@@ -103,4 +124,4 @@ def _decision(
         draft.facts.update({key: decision[key] for key in ("outcome", "epoch", "model_version")})
         draft.facts["reasons"] = reasons
 
-    return lake.once("release", code=CODE, config=decision, parents=parts, write=write)
+    return lake.once("release", code=CODE, config=decision, parents=candidate.parts.values(), write=write)

@@ -80,6 +80,19 @@ def test_a_missing_file_is_found(lake):
     assert numbers(Lake(lake.root, "product"), [1]).reused is False
 
 
+def test_a_folder_that_lost_its_manifest_is_built_again(lake):
+    numbers(lake, [1]).file("manifest.json").unlink()
+    assert numbers(Lake(lake.root, "product"), [1]).reused is False
+
+
+def test_a_reader_never_moves_what_it_finds_damaged(lake):
+    version = numbers(lake, [1])
+    version.file("timing.json").write_text("{}")
+    for _ in range(2):
+        with pytest.raises(DamagedVersion, match="timing.json"):
+            Lake(lake.root, "product").read("numbers", version.fingerprint)
+
+
 def test_two_writers_at_once_publish_one_version(lake):
     barrier = Barrier(2)
 
@@ -103,5 +116,6 @@ def test_the_manifest_holds_no_time_host_or_path(lake):
 
 def test_preview_schema_and_rows_come_without_reading_the_table(lake):
     version = numbers(lake, list(range(100)))
-    assert version.head(2) == [{"n": 0}, {"n": 1}]
-    assert (version.columns(), version.rows()) == ({"n": "int64"}, 100)
+    seen = version.outline(rows=2)
+    assert (seen.rows, seen.columns, seen.head) == (100, {"n": "int64"}, [{"n": 0}, {"n": 1}])
+    assert version.outline("other") is None

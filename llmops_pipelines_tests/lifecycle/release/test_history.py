@@ -1,6 +1,7 @@
 """The history is append-only, and of two promoters at once one wins."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -45,3 +46,10 @@ def test_of_many_promoters_at_once_one_wins(tmp_path):
 def test_the_same_parts_and_settings_are_the_same_bundle():
     assert release(1).bundle == release(2).bundle
     assert release(1).bundle != release(1, passages=3).bundle
+
+
+def test_a_new_eval_report_is_not_a_new_product():
+    scored = replace(release(1), parts=release(1).parts | {"eval_scores": {"fingerprint": "g", "digest": "e"}})
+    moved = replace(release(1), parts={"index": {"fingerprint": "g", "digest": "e"}})
+    assert release(1).bundle == scored.bundle
+    assert release(1).bundle != moved.bundle

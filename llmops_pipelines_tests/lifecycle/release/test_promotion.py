@@ -2,9 +2,9 @@
 
 import pytest
 
-from llmops_pipelines.config.pipeline import Answers, Gate
+from llmops_pipelines.config.pipeline import Gate
 from llmops_pipelines.lifecycle.lake import Lake, Version
-from llmops_pipelines.lifecycle.release import Conflict, History, Registry, Release, promote
+from llmops_pipelines.lifecycle.release import Candidate, Conflict, History, Registry, Release, promote
 
 GATE = Gate(minimum=0.3, minimum_hit_at_5=0.5)
 
@@ -56,9 +56,9 @@ def checkpoint(lake: Lake, name: str) -> Version:
     return lake.once("checkpoint", code="1", config=name, parents=[], write=write)
 
 
-def attempt(lake: Lake, history: History, registry: Registry, mean: float, model: str, against=(0.0, 0.1)) -> dict:
-    parts = [scores(lake, mean), checkpoint(lake, model)]
-    version = promote(lake, history, parts, GATE, Answers(), lambda champion, candidate: against, lambda: registry)
+def attempt(lake: Lake, history: History, registry: Registry, mean: float, model: str, against=(0.0, 0.1), leaks=()) -> dict:
+    candidate = Candidate({"eval_scores": scores(lake, mean), "checkpoint": checkpoint(lake, model)}, {"passages": 2}, leaks)
+    version = promote(lake, history, candidate, GATE, lambda champion, candidate: against, lambda: registry)
     return version.json("release")
 
 
@@ -75,6 +75,30 @@ def test_a_refusal_leaves_the_champion_alone_and_says_why(lake, history, registr
     assert (decision["outcome"], decision["epoch"]) == ("refused", 1)
     assert any(reason.startswith("fail: token_f1 of the candidate is at least 0.3") for reason in decision["reasons"])
     assert (registry.champion(), len(history.releases())) == ("1", 1)
+
+
+def test_a_leak_refuses_whatever_the_scores(lake, history, registry):
+    decision = attempt(lake, history, registry, 0.9, "a", leaks=("document d/1 is on both sides",))
+    assert decision["outcome"] == "refused"
+    assert history.live() is None
+
+
+def test_parts_that_were_not_made_from_each_other_are_never_released(lake, history, registry):
+    old, new = checkpoint(lake, "old"), checkpoint(lake, "new")
+    part = {"token_f1": {"mean": 0.9, "coverage": 1.0}}
+    summary = {
+        "fine_tuned": part,
+        "base": part,
+        "difference": {"token_f1": {"low": 0.5}},
+        "retrieval": {"hit_at_5": {"mean": 1}},
+    }
+    scored = lake.once("eval_scores", code="1", config={}, parents=[old], write=lambda draft: draft.json("summary", summary))
+    mixed = Candidate({"eval_scores": scored, "checkpoint": new}, {})
+    decision = promote(lake, history, mixed, GATE, lambda *_: (0, 1), lambda: registry).json("release")
+    assert decision["outcome"] == "inconclusive"
+    assert decision["reasons"][0].startswith("inconclusive: its parts were made from each other (measured eval_scores was made")
+    whole = Candidate({"eval_scores": scored, "checkpoint": old}, {})
+    assert promote(lake, history, whole, GATE, lambda *_: (0, 1), lambda: registry).json("release")["outcome"] == "promoted"
 
 
 def test_the_live_bundle_is_not_promoted_twice(lake, history, registry):

@@ -130,3 +130,12 @@ def test_the_shipped_model_is_whole_and_small() -> None:
     assert {"config.json", "model.safetensors", "tokenizer.json", "generation_config.json", "README.md"} <= set(files)
     assert sum(path.stat().st_size for path in files.values()) <= 10_000_000
     assert json.loads(files["config.json"].read_text(encoding="utf-8"))["model_type"] == "llama"
+
+
+def test_the_recipe_pins_the_model_that_is_shipped():
+    import yaml
+
+    project = Path(__file__).parents[3]
+    recipe = yaml.safe_load((project / "configs" / "recipes" / "quickstart_lora.yaml").read_text("utf-8"))
+    weights = project / recipe["base"]["path"] / "model.safetensors"
+    assert recipe["base"]["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()

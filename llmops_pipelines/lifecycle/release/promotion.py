@@ -11,7 +11,7 @@ from llmops_pipelines.config.pipeline import Gate
 from llmops_pipelines.lifecycle.lake import DamagedVersion, Lake, Version
 
 from .gate import Finding, Verdict, decide
-from .history import History, Release, bundle_digest
+from .history import ANSWERING, History, Release, bundle_digest
 from .registry import Registry
 
 CODE = "2"
@@ -79,8 +79,9 @@ def promote(
 
 def _judged(lake: Lake, candidate: Candidate, gate: Gate, compare: Compare, live: Release | None) -> Verdict:
     scores = candidate.parts["eval_scores"]
-    against = None if live is None else _against_champion(lake, live, scores, compare)
-    scored = decide(gate, scores.json("summary"), against, champion_exists=live is not None)
+    defended = live if live and _answers_still(lake, live) else None
+    against = None if defended is None else _against_champion(lake, defended, scores, compare)
+    scored = decide(gate, scores.json("summary"), against, champion_exists=defended is not None)
     return Verdict(
         (
             _none("its parts were made from each other", candidate.strangers(), "inconclusive"),
@@ -93,6 +94,17 @@ def _judged(lake: Lake, candidate: Candidate, gate: Gate, compare: Compare, live
 def _none(requirement: str, problems: Iterable[str], otherwise) -> Finding:
     found = list(problems)
     return Finding(requirement, "; ".join(found[:3]) or "no exception", otherwise if found else "pass")
+
+
+def _answers_still(lake: Lake, live: Release) -> bool:
+    """Whether the champion has what it answers with. One whose parts are gone, as after losing the lake, is not defended."""
+    try:
+        for asset in ANSWERING:
+            if asset in live.parts:
+                lake.read(asset, live.parts[asset]["fingerprint"])
+    except DamagedVersion:
+        return False
+    return True
 
 
 def _against_champion(lake: Lake, live: Release, scores: Version, compare: Compare) -> tuple[float, float] | None:

@@ -1,5 +1,7 @@
 """One release moves as one thing: gate, record, alias, read back; on a real MLflow registry in SQLite."""
 
+import shutil
+
 import pytest
 
 from llmops_pipelines.config.pipeline import Gate
@@ -99,6 +101,14 @@ def test_parts_that_were_not_made_from_each_other_are_never_released(lake, histo
     assert decision["reasons"][0].startswith("inconclusive: its parts were made from each other (measured eval_scores was made")
     whole = Candidate({"eval_scores": scored, "checkpoint": old}, {})
     assert promote(lake, history, whole, GATE, lambda *_: (0, 1), lambda: registry).json("release")["outcome"] == "promoted"
+
+
+def test_a_champion_that_lost_its_parts_is_not_defended_and_one_that_lost_its_scores_is(lake, history, registry):
+    attempt(lake, history, registry, 0.9, "a")
+    shutil.rmtree(scores(lake, 0.9).path)
+    assert attempt(lake, history, registry, 0.4, "b", against=None)["outcome"] == "inconclusive"
+    shutil.rmtree(checkpoint(lake, "a").path)
+    assert attempt(lake, history, registry, 0.4, "b", against=None)["outcome"] == "promoted"
 
 
 def test_the_live_bundle_is_not_promoted_twice(lake, history, registry):

@@ -131,9 +131,9 @@ class Draft:
         names = sorted(p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file())
         hashes = {name: file_digest(self.path / name) for name in names}
         data = {n: h for n, h in hashes.items() if n not in self.aside and n.split("/")[0] not in self.aside}
-        manifest = {**identity, "files": hashes, "digest": digest(data), "facts": self.facts}
-        (self.path / MANIFEST).write_bytes(files.to_json(manifest))
-        return manifest
+        written = files.to_json({**identity, "files": hashes, "digest": digest(data), "facts": self.facts})
+        (self.path / MANIFEST).write_bytes(written)
+        return json.loads(written)  # as every later reader sees it: numbers of NumPy have become plain ones
 
 
 @dataclass(frozen=True)

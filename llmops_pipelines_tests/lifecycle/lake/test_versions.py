@@ -40,6 +40,16 @@ def test_other_code_or_config_is_other_work_but_equal_content_keeps_its_digest(l
     assert first.digest == second.digest, "side files must not change the data version"
 
 
+def test_facts_are_the_same_plain_values_at_once_and_later(lake):
+    import numpy as np
+
+    def write(draft: Draft) -> None:
+        draft.facts["share"] = np.float64(0.5)
+
+    shares = [lake.once("x", code="1", config={}, parents=[], write=write).facts["share"] for _ in range(2)]
+    assert [type(share) for share in shares] == [float, float]
+
+
 def test_other_parents_are_other_work(lake):
     def child(parent: Version) -> Version:
         return lake.once("child", code="1", config={}, parents=[parent], write=lambda draft: draft.json("x", 1))

@@ -21,9 +21,9 @@ from .shelf import Passage, Shelf
 from .splits import side
 from .wording import copied_from, owners, plain
 
-CODE = "training_examples/1"
+CODE = "training_examples/2"
 DRAWS = 2  # rows per written question, each with other passages beside the right one
-WRONG_EVERY = 4  # of so many answered rows one is asked again with wrong passages, to be refused
+WRONG_EVERY = 12  # of so many answered rows one is asked again with wrong passages, to be refused
 BATCH = 256  # documents whose text is in memory at a time
 
 

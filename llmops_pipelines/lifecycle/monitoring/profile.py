@@ -7,7 +7,7 @@ from typing import Any
 from llmops_pipelines.lifecycle import corpus, index
 from llmops_pipelines.lifecycle.lake import Draft, Lake, Version
 
-CODE = "1"
+CODE = "2"
 WORD = re.compile(r"[^\W\d_]{3,}")
 VOCABULARY = 2000  # most frequent words kept; the tail says little about a shift of topic
 

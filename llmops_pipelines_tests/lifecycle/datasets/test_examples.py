@@ -40,18 +40,24 @@ def test_a_written_question_gets_the_passage_with_its_answer_and_another_one(sho
         assert f"docs/{HERON}" in row["doc_ids"]
 
 
-def test_the_right_passage_is_not_always_first(shop):
+def ask_much(shop) -> None:
+    """Enough questions that everything which happens now and then happens."""
     shop.rows += [
         {"id": f"m{n}", "question": f"Who is master {n}?", "answers": ["Runa Estby"], "documents": [HERON], "answerable": True}
-        for n in range(20)
+        for n in range(40)
     ]
     shop.write_questions()
+
+
+def test_the_right_passage_is_not_always_first(shop):
+    ask_much(shop)
     rows = [row for row in rows_of(shop.training_examples(), "question") if row["completion"] == " Runa Estby"]
     first = [parts(row["prompt"])[0].startswith("The fuel tanks") for row in rows]
     assert 0.2 < sum(first) / len(first) < 0.8
 
 
 def test_refusals_are_learned_from_passages_without_the_answer(shop):
+    ask_much(shop)
     refusals = [row for row in rows_of(shop.training_examples()) if row["completion"] == " not in the documents"]
     assert {row["origin"] for row in refusals} == {"unanswerable", "wrong_passages"}
     assert "What colour is the funnel?" in {question_in(row) for row in refusals}

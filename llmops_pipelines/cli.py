@@ -108,7 +108,10 @@ def search(name: Name, question: Question, passages: Annotated[int, typer.Option
     Example: [bold]llmops search quickstart "How many cars does MV Ardent carry?"[/bold]
     """
     with one_sentence():
-        for rank, hit in enumerate(_served(name).search(question, passages), start=1):
+        served = _served(name)
+        with err.status("searching"):
+            hits = served.search(question, passages)
+        for rank, hit in enumerate(hits, start=1):
             out.print(f"[bold]{rank}. {hit.doc_id}[/bold]  {hit.score:.3f}  [dim]{hit.heading}[/dim]")
             out.print(hit.text, markup=False)
             out.print()
@@ -145,7 +148,9 @@ def ui(port: Annotated[int, typer.Option(help="Port of the Dagster UI")] = 3000)
     dagster_home(home, project)
     os.environ["LLMOPS_HOME"] = home.path
     os.chdir(project)
-    os.execv(sys.executable, [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)])
+    where = [] if (project / "workspace.yaml").is_file() else ["--module-name", "llmops_pipelines.definitions"]
+    serve = ["--host", "127.0.0.1", "--port", str(port), *where]
+    os.execv(sys.executable, [sys.executable, "-m", "dagster", "dev", *serve])
 
 
 @app.command()

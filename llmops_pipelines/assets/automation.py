@@ -34,7 +34,7 @@ def jobs(product: Product) -> list:
     said = {
         "reindex": (reindex, "From documents to a verified index version, with profile and drift report."),
         "retrain": (product.selection - reindex, "From questions and training examples to a release that passed the gate."),
-        "lifecycle": (product.selection, "Everything, from documents to the release; what is unchanged is not done again."),
+        "lifecycle": (product.selection, f"From documents to the release: {product.pipeline.description}"),
     }
     return [
         dg.define_asset_job(f"{product.name}__{name}_job", selection, tags=LIMIT, description=words)

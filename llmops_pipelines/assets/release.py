@@ -4,7 +4,7 @@ from functools import partial
 
 import dagster as dg
 
-from llmops_pipelines.lifecycle import datasets, evaluation
+from llmops_pipelines.lifecycle import datasets, evaluation, training
 from llmops_pipelines.lifecycle import release as stage
 from llmops_pipelines.lifecycle.lake import Version
 from llmops_pipelines.resources.home import Home
@@ -38,8 +38,14 @@ def build(product: Product) -> list:
         """Promoted, refused or inconclusive, with reasons. A pass moves the alias `champion`; anything else leaves it alone."""
         parts = (documents, chunks, index, corpus_profile, eval_questions, training_examples)
         parts += (base_model, checkpoint, answers, eval_scores)
-        leaks = datasets.leaks(eval_questions, training_examples, documents)
-        candidate = stage.Candidate({part.asset: part for part in parts}, settings, tuple(leaks))
+        _, truths = training.checkpoint_is_sound(checkpoint)
+        problems = {
+            "nothing leaked from evaluation into training": datasets.leaks(eval_questions, training_examples, documents),
+            "the adapter is what was trained": []
+            if sound
+            else [name for name, yes in answers_of_truth.items() if yes is False],
+        }
+        candidate = stage.Candidate({part.asset: part for part in parts}, settings, problems)
 
         def registry() -> stage.Registry:
             return stage.Registry(tracking.client(), product.name, tracking.run_of(checkpoint))

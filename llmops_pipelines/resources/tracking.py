@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from llmops_pipelines.lifecycle.lake import Version, files
+from llmops_pipelines.lifecycle.lake import Refusal, Version, digest, files
 
 from .home import Home
 
@@ -28,10 +28,11 @@ class Tracking(dg.ConfigurableResource):
 
     home: dg.ResourceDependency[Home]
     server: str = ""
+    ui: str = ""
 
     @classmethod
     def from_environment(cls, home: Home) -> "Tracking":
-        return cls(home=home, server=os.environ.get("MLFLOW_TRACKING_URI", ""))
+        return cls(home=home, server=os.environ.get("MLFLOW_TRACKING_URI", ""), ui=os.environ.get("MLFLOW_UI_URL", ""))
 
     @property
     def folder(self) -> Path:
@@ -89,19 +90,19 @@ class Tracking(dg.ConfigurableResource):
         return page
 
     def run_of(self, version: Version) -> str:
-        """Id of the MLflow run that `record` wrote for this version. Raises LookupError if there is none."""
+        """Id of the MLflow run that `record` wrote for this version. Raises `Refusal` if there is none on this server."""
         note = self._note(version)
         if note.is_file():
             return json.loads(note.read_text("utf-8"))["run"]
         where = f"{version.pipeline}/{version.asset}"
-        raise LookupError(f"{where} has no MLflow run under {self.folder}; materialize {where} again to record it")
+        raise Refusal(f"{where} has no MLflow run on {self.uri}; materialize {where} again to record it")
 
     def page(self, experiment: str, run: str) -> str:
-        """Address of a run in the MLflow UI (`make mlflow` serves the local one on port 5001)."""
-        return f"{self.server or 'http://127.0.0.1:5001'}/#/experiments/{experiment}/runs/{run}"
+        """Address of a run as a browser reaches it (`make mlflow` serves the local one on port 5001)."""
+        return f"{self.ui or self.server or 'http://127.0.0.1:5001'}/#/experiments/{experiment}/runs/{run}"
 
     def _note(self, version: Version) -> Path:
-        return self.folder / "runs" / f"{version.fingerprint}.json"
+        return self.folder / "runs" / digest(self.uri)[:12] / f"{version.fingerprint}.json"
 
     def _experiment(self, client: "MlflowClient", pipeline: str) -> str:
         if found := client.get_experiment_by_name(pipeline):

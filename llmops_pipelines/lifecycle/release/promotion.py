@@ -3,14 +3,14 @@
 The result is itself a version: the decision with its reasons, whatever the outcome.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from llmops_pipelines.config.pipeline import Gate
 from llmops_pipelines.lifecycle.lake import DamagedVersion, Lake, Version
 
-from .gate import Finding, Verdict, decide
+from .gate import Finding, Outcome, Verdict, decide
 from .history import ANSWERING, History, Release, bundle_digest
 from .registry import Registry
 
@@ -20,11 +20,15 @@ Compare = Callable[[Version, Version], tuple[float, float] | None]
 
 @dataclass(frozen=True)
 class Candidate:
-    """What may become the release: its parts by asset, the settings that answers depend on, and leaks that were found."""
+    """What may become the release: its parts by asset, and the settings that answers depend on.
+
+    `problems` repeats the blocking checks that lie behind it, since they may have failed in another run: a sentence that
+    is true when all is well -> what speaks against it.
+    """
 
     parts: Mapping[str, Version]
     settings: dict[str, Any]
-    leaks: tuple[str, ...] = ()
+    problems: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def named(self) -> dict[str, dict[str, str]]:
@@ -85,14 +89,13 @@ def _judged(lake: Lake, candidate: Candidate, gate: Gate, compare: Compare, live
     return Verdict(
         (
             _none("its parts were made from each other", candidate.strangers(), "inconclusive"),
-            _none("nothing leaked from evaluation into training", candidate.leaks, "fail"),
+            *(_none(requirement, found, "fail") for requirement, found in candidate.problems.items()),
             *scored.findings,
         )
     )
 
 
-def _none(requirement: str, problems: Iterable[str], otherwise) -> Finding:
-    found = list(problems)
+def _none(requirement: str, found: Sequence[str], otherwise: Outcome) -> Finding:
     return Finding(requirement, "; ".join(found[:3]) or "no exception", otherwise if found else "pass")
 
 

@@ -123,7 +123,6 @@ def build(job: Job, tell):
     for name in ("transformers", "trl", "accelerate", "peft", "datasets", "DeepSpeed", "torch.distributed"):
         logging.getLogger(name).setLevel(logging.ERROR)
     transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.disable_progress_bar()
     for name, expected in job.base_files.items():
         if RANK == 0 and file_digest(job.base_folder / name) != expected:
             raise TrainingError(f"{job.base_folder / name}: changed since it was verified; restore it and run again")

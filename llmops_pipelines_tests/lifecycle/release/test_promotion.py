@@ -58,8 +58,10 @@ def checkpoint(lake: Lake, name: str) -> Version:
     return lake.once("checkpoint", code="1", config=name, parents=[], write=write)
 
 
-def attempt(lake: Lake, history: History, registry: Registry, mean: float, model: str, against=(0.0, 0.1), leaks=()) -> dict:
-    candidate = Candidate({"eval_scores": scores(lake, mean), "checkpoint": checkpoint(lake, model)}, {"passages": 2}, leaks)
+def attempt(lake: Lake, history: History, registry: Registry, mean: float, model: str, against=(0.0, 0.1), problems=()) -> dict:
+    candidate = Candidate(
+        {"eval_scores": scores(lake, mean), "checkpoint": checkpoint(lake, model)}, {"passages": 2}, dict(problems)
+    )
     version = promote(lake, history, candidate, GATE, lambda champion, candidate: against, lambda: registry)
     return version.json("release")
 
@@ -79,9 +81,10 @@ def test_a_refusal_leaves_the_champion_alone_and_says_why(lake, history, registr
     assert (registry.champion(), len(history.releases())) == ("1", 1)
 
 
-def test_a_leak_refuses_whatever_the_scores(lake, history, registry):
-    decision = attempt(lake, history, registry, 0.9, "a", leaks=("document d/1 is on both sides",))
+def test_a_check_that_failed_in_another_run_refuses_whatever_the_scores(lake, history, registry):
+    decision = attempt(lake, history, registry, 0.9, "a", problems={"nothing leaked": ["d/1 is on both sides"]})
     assert decision["outcome"] == "refused"
+    assert "fail: nothing leaked (measured d/1 is on both sides)" in decision["reasons"]
     assert history.live() is None
 
 

@@ -41,9 +41,7 @@ def build(product: Product) -> list:
         _, truths = training.checkpoint_is_sound(checkpoint)
         problems = {
             "nothing leaked from evaluation into training": datasets.leaks(eval_questions, training_examples, documents),
-            "the adapter is what was trained": []
-            if sound
-            else [name for name, yes in answers_of_truth.items() if yes is False],
+            "the adapter is what was trained": [name for name, holds in truths.items() if holds is False],
         }
         candidate = stage.Candidate({part.asset: part for part in parts}, settings, problems)
 

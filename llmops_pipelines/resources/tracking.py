@@ -5,6 +5,7 @@ The database is prepared once under a lock: MLflow's own first start crashes whe
 
 import fcntl
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -120,6 +121,7 @@ class Tracking(dg.ConfigurableResource):
             if not ready.is_file():
                 from mlflow import MlflowClient
 
+                logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
                 MlflowClient(tracking_uri=self.uri).search_experiments(max_results=1)  # the first touch makes the tables
                 files.write_once(ready, b"")
 

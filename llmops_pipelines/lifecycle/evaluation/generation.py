@@ -45,7 +45,9 @@ class Generator:
         """
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()
         device = "cuda" if torch.cuda.is_available() else "cpu"
         bf16 = precision == "bf16" or (precision == "auto" and device == "cuda" and torch.cuda.is_bf16_supported())
         local = {"local_files_only": True, "trust_remote_code": False}

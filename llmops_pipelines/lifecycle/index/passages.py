@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from llmops_pipelines.config.pipeline import Chunks, Embeddings
+from llmops_pipelines.lifecycle import corpus
 from llmops_pipelines.lifecycle.lake import Draft, Lake, Store, Version
 from llmops_pipelines.lifecycle.lake.digests import text_digest
 
@@ -48,12 +49,9 @@ def embedded_texts(lake: Lake, chunks: Version) -> list[str]:
 
 def slices(lake: Lake, rows: "pa.Table") -> list[str]:
     """The passages of some rows of the chunks table, read from the texts store."""
-    columns = [rows.column(name).to_pylist() for name in ("content_hash", "start", "end")]
-    found = lake.store("texts", "v1", "content_hash").take(columns[0], ["text"])
-    text_of = (
-        dict(zip(found.column("content_hash").to_pylist(), found.column("text").to_pylist(), strict=True)) if columns[0] else {}
-    )
-    return [text_of[content][start:end] for content, start, end in zip(*columns, strict=True)]
+    hashes, starts, ends = (rows.column(name).to_pylist() for name in ("content_hash", "start", "end"))
+    texts = corpus.texts(lake, hashes)
+    return [text[start:end] for text, start, end in zip(texts, starts, ends, strict=True)]
 
 
 def texts_to_embed(lake: Lake, rows: "pa.Table") -> list[str]:
@@ -90,9 +88,7 @@ def _key(row: dict[str, Any]) -> str:
 def _cut_into(lake: Lake, store: Store, chunker: Chunker, rows: list[dict[str, Any]]) -> None:
     import pyarrow as pa
 
-    found = lake.store("texts", "v1", "content_hash").take([row["content_hash"] for row in rows], ["text"])
-    text_of = dict(zip(found.column("content_hash").to_pylist(), found.column("text").to_pylist(), strict=True))
-    texts = [text_of[row["content_hash"]] for row in rows]
+    texts = corpus.texts(lake, [row["content_hash"] for row in rows])
     made = []
     for row, text, cuts in zip(rows, texts, chunker.cut(texts), strict=True):
         heads = {heading: chunker.head(row["title"] or "", heading) for heading in {cut.heading for cut in cuts}}

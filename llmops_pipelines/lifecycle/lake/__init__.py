@@ -2,7 +2,20 @@
 
 from .digests import digest, fingerprint
 from .refusal import Refusal
+from .retention import Removable, removable, remove
 from .stores import Store
 from .versions import DamagedVersion, Draft, Lake, Version
 
-__all__ = ["DamagedVersion", "Draft", "Lake", "Refusal", "Store", "Version", "digest", "fingerprint"]
+__all__ = [
+    "DamagedVersion",
+    "Draft",
+    "Lake",
+    "Refusal",
+    "Removable",
+    "Store",
+    "Version",
+    "digest",
+    "fingerprint",
+    "removable",
+    "remove",
+]

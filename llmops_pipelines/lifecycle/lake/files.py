@@ -19,6 +19,11 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
+def sync_all() -> None:
+    """Flush what was written without `sync`, in one go: thousands of small files would wait for the disk one by one."""
+    os.sync()
+
+
 def sync_tree(path: Path) -> None:
     """Flush every file and directory below `path` to the disk, leaves first."""
     for folder, _, names in os.walk(path, topdown=False):
@@ -28,22 +33,27 @@ def sync_tree(path: Path) -> None:
         sync_directory(Path(folder))
 
 
-def _write_aside(path: Path, data: bytes) -> Path:
+def _write_aside(path: Path, data: bytes, *, sync: bool = True) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     with aside.open("wb") as stream:
         stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
+        if sync:
+            stream.flush()
+            os.fsync(stream.fileno())
     return aside
 
 
-def write_once(path: Path, data: bytes) -> bool:
-    """Create `path` with `data` unless it exists. Returns whether this call created it; never a partial file."""
-    aside = _write_aside(path, data)
+def write_once(path: Path, data: bytes, *, sync: bool = True) -> bool:
+    """Create `path` with `data` unless it exists. Returns whether this call created it; never a partial file.
+
+    With `sync=False`, for many small files: power loss may take it until `sync_all` was called.
+    """
+    aside = _write_aside(path, data, sync=sync)
     try:
         os.link(aside, path)
-        sync_directory(path.parent)
+        if sync:
+            sync_directory(path.parent)
         return True
     except FileExistsError:
         return False
@@ -51,10 +61,11 @@ def write_once(path: Path, data: bytes) -> bool:
         aside.unlink()
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Point `path` at new content in one atomic move. For pointers only: content itself is write-once."""
-    _write_aside(path, data).replace(path)
-    sync_directory(path.parent)
+def replace(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Point `path` at new content in one atomic move. For pointers and notes only: content itself is write-once."""
+    _write_aside(path, data, sync=sync).replace(path)
+    if sync:
+        sync_directory(path.parent)
 
 
 def publish_directory(staging: Path, final: Path) -> bool:

@@ -1,16 +1,21 @@
 """Stores: append-only Delta tables with one row per content hash, so that work is done once per content, for ever.
 
-A row is never changed. Two writers may append the same key at once; they computed the same row, and readers take the first.
+A row is never changed. Two writers may append the same key at once; they computed the same row, and readers take either.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+
+from .places import Places
+
+GROUP = 1_024  # rows of a Parquet row group: the least that one lookup reads
 
 
 @dataclass(frozen=True)
 class Store:
-    """One Delta table at `path`, keyed by the string column `key`."""
+    """One Delta table at `path`, keyed by the string column `key`. Lookups read the row groups that hold the keys, no more."""
 
     path: Path
     key: str
@@ -20,39 +25,57 @@ class Store:
         wanted = list(dict.fromkeys(keys))
         if not wanted or not self._exists():
             return wanted
-        known = set(self._dataset().to_table(columns=[self.key]).column(self.key).to_pylist())
-        return [key for key in wanted if key not in known]
+        found = self._places().find(wanted)
+        return [key for key, place in zip(wanted, found.tolist(), strict=True) if place < 0]
 
     def append(self, table) -> None:
         """Add the rows of a `pyarrow.Table` in one transaction."""
-        from deltalake import write_deltalake
+        from deltalake import WriterProperties, write_deltalake
 
         if table.num_rows:
-            write_deltalake(str(self.path), table, mode="append")
+            properties = WriterProperties(compression="ZSTD", max_row_group_size=GROUP)
+            write_deltalake(str(self.path), table, mode="append", writer_properties=properties)
 
     def take(self, keys: Iterable[str], columns: list[str] | None = None):
         """The rows of `keys` as a `pyarrow.Table`, one per key, in the order given. Raises KeyError for a missing key."""
         import pyarrow as pa
-        import pyarrow.compute as pc
 
         wanted = list(dict.fromkeys(keys))
-        if not wanted:
-            return self._dataset().schema.empty_table() if self._exists() else pa.table({self.key: pa.array([], pa.string())})
         if not self._exists():
-            raise KeyError(f"{self.path}: no table, {len(wanted)} keys wanted")
+            if wanted:
+                raise KeyError(f"{self.path}: no table, {len(wanted)} keys wanted")
+            return pa.table({self.key: pa.array([], pa.string())})
         chosen = None if columns is None else [self.key, *(c for c in columns if c != self.key)]
-        found = self._dataset().to_table(columns=chosen, filter=pc.field(self.key).isin(wanted))
-        place: dict[str, int] = {}
-        for row, key in enumerate(found.column(self.key).to_pylist()):
-            place.setdefault(key, row)
-        if lost := [key for key in wanted if key not in place]:
+        places = self._places()
+        found = places.find(wanted)
+        if (found < 0).any():
+            lost = [key for key, place in zip(wanted, found.tolist(), strict=True) if place < 0]
             raise KeyError(f"{self.path}: no row for {lost[0]} and {len(lost) - 1} others")
-        return found.take([place[key] for key in wanted])
+        rows = places.read(found, chosen)
+        if wanted and not rows.column(self.key).equals(pa.chunked_array([wanted], pa.string())):
+            raise KeyError(f"{self.path}: a row has another key than its place says; remove this folder, it is made again")
+        return rows
+
+    def rows(self) -> int:
+        return self._places().count if self._exists() else 0
 
     def _exists(self) -> bool:
         return (self.path / "_delta_log").is_dir()
 
-    def _dataset(self):
-        from deltalake import DeltaTable
+    def _places(self) -> Places:
+        try:
+            first = (self.path / "_delta_log" / f"{0:020d}.json").stat().st_mtime_ns
+        except FileNotFoundError:
+            first = 0  # the log was shortened
+        places = _opened(self.path, self.key, first)
+        places.refresh()
+        return places
 
-        return DeltaTable(str(self.path)).to_pyarrow_dataset()
+
+@lru_cache(maxsize=32)
+def _opened(path: Path, key: str, first: int) -> Places:
+    """The places of one table's keys, kept in memory while the process lives: 16 bytes per row.
+
+    `first` tells a table from one that was removed and begun anew at the same path.
+    """
+    return Places(path, key)

@@ -39,3 +39,50 @@ def test_nothing_asked_is_nothing_found(store):
     assert store.take([]).num_rows == 0
     store.append(rows(a="one"))
     assert store.take([]).schema.names == ["content_hash", "text"]
+
+
+def test_rows_are_found_among_many_appends_and_row_groups(store):
+    import hashlib
+
+    keys = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(3_000)]
+    for start in range(0, 3_000, 700):
+        some = keys[start : start + 700]
+        store.append(pa.table({"content_hash": some, "text": [key[:5] for key in some]}))
+    asked = keys[::-7]
+    assert store.take(asked).column("text").to_pylist() == [key[:5] for key in asked]
+    assert store.missing([*keys[:3], "f" * 64]) == ["f" * 64]
+    assert store.rows() == 3_000
+
+
+def test_what_another_process_appends_is_seen(tmp_path):
+    import subprocess
+    import sys
+
+    store = Lake(tmp_path, "product").store("texts", "v1", "content_hash")
+    store.append(rows(a="one"))
+    assert store.missing(["b"]) == ["b"]
+    code = (
+        "import sys, pathlib, pyarrow as pa; from llmops_pipelines.lifecycle.lake import Lake\n"
+        "Lake(pathlib.Path(sys.argv[1]), 'p').store('texts', 'v1', 'content_hash')"
+        ".append(pa.table({'content_hash': ['b'], 'text': ['two']}))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    assert store.take(["b", "a"]).column("text").to_pylist() == ["two", "one"]
+
+
+def test_a_removed_folder_is_an_empty_store_again(store):
+    import shutil
+
+    store.append(rows(a="one", b="two"))
+    assert store.missing(["a"]) == []
+    shutil.rmtree(store.path)
+    assert store.missing(["a"]) == ["a"]
+    store.append(rows(a="uno"))
+    assert store.take(["a"]).column("text").to_pylist() == ["uno"] and store.missing(["b"]) == ["b"]
+
+
+def test_keys_that_begin_alike_are_told_apart(store):
+    """Places go by the first 64 bits of a key. If two keys share them, the wrong row is refused, never returned."""
+    store.append(pa.table({"content_hash": ["a" * 64], "text": ["one"]}))
+    with pytest.raises(KeyError, match="another key"):
+        store.take(["a" * 16 + "b" * 48])

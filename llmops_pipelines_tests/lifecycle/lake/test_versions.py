@@ -129,3 +129,34 @@ def test_preview_schema_and_rows_come_without_reading_the_table(lake):
     seen = version.outline(rows=2)
     assert (seen.rows, seen.columns, seen.head) == (100, {"n": "int64"}, [{"n": 0}, {"n": 1}])
     assert version.outline("other") is None
+
+
+def test_a_table_written_in_batches_is_the_same_whatever_the_batches(lake):
+    schema = pa.schema([("n", pa.int64())])
+
+    def write(sizes: list[int]) -> Version:
+        def fill(draft: Draft) -> None:
+            with draft.writer("numbers", schema) as rows:
+                start = 0
+                for size in sizes:
+                    rows(pa.table({"n": range(start, start + size)}, schema=schema))
+                    start += size
+
+        return lake.once("numbers", code="1", config=sizes, parents=[], write=fill)
+
+    many, few, none = write([50_000] * 3), write([1, 149_999]), write([])
+    assert many.digest == few.digest and many.rows() == 150_000 and none.rows() == 0
+    assert [batch.num_rows for batch in many.batches(rows=100_000)] == [65_536, 65_536, 18_928] or sum(
+        batch.num_rows for batch in many.batches(rows=100_000)
+    ) == 150_000
+
+
+def test_a_version_is_hashed_once_and_again_only_when_its_files_look_touched(lake, monkeypatch):
+    version = numbers(lake, [1, 2, 3])
+    hashed = []
+    monkeypatch.setattr(Version, "verify", lambda self: hashed.append(self.asset))
+    Lake(lake.root, "product").read("numbers", version.fingerprint)
+    assert hashed == []
+    (version.path / "numbers.parquet").touch()
+    Lake(lake.root, "product").read("numbers", version.fingerprint)
+    assert hashed == ["numbers"]

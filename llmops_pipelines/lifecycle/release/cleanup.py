@@ -1,0 +1,22 @@
+"""What of a pipeline may be removed: what neither the newest versions, nor a release, nor an unfinished training needs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmops_pipelines.lifecycle.lake import Removable, removable
+
+if TYPE_CHECKING:
+    from llmops_pipelines.config.pipeline import Retention
+    from llmops_pipelines.lifecycle.lake import Lake
+
+    from .history import History
+
+RESUMED = ("training_examples", "base_model")  # what a training run that was killed goes on with
+
+
+def unneeded(lake: "Lake", history: "History", retention: "Retention", training: Path) -> list[Removable]:
+    """What a clean-up would remove, with reasons. `training` is the folder of training runs that are not finished."""
+    kept = history.releases()[-retention.releases :]
+    pinned = {part["fingerprint"] for release in kept for part in release.parts.values()}
+    unfinished = training.is_dir() and any(training.iterdir())
+    return removable(lake, retention.versions, pinned, RESUMED if unfinished else ())

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 app = typer.Typer(
     help="Run the life of an LLM product and look into it. Example: llmops run quickstart",
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 Name = Annotated[str, typer.Argument(metavar="PIPELINE", help="Name of a file in configs/pipelines, without .yaml")]
+Groups = Annotated[list[str] | None, typer.Option("--group", help="A group that you are in; may be repeated")]
 Question = Annotated[str, typer.Argument(help="A question in plain words, in quotes")]
 
 
@@ -56,6 +58,7 @@ def _served(name: str):
     from llmops_pipelines.lifecycle.lake import Refusal
     from llmops_pipelines.lifecycle.release.serving import Served
     from llmops_pipelines.resources.home import Home
+    from llmops_pipelines.resources.secrets import Secrets
     from llmops_pipelines.resources.vector_store import VectorStore
 
     product = _product(name)
@@ -63,7 +66,17 @@ def _served(name: str):
     live = home.history(name).live()
     if live is None:
         raise Refusal(f"{name} has no release yet; make one with: llmops run {name}")
-    return Served(home.lake(name), live, VectorStore().connector)
+    return Served(home.lake(name), live, VectorStore().connector, Secrets.from_environment(), product.project)
+
+
+def _where(groups: list[str] | None):
+    from llmops_pipelines.lifecycle.index import Where
+
+    return Where(groups=frozenset(groups or ()))
+
+
+def _doubt(hit) -> str:
+    return "untrusted source" if hit.trust == "untrusted" else ""
 
 
 @app.command()
@@ -102,23 +115,29 @@ def status(name: Name) -> None:
 
 
 @app.command()
-def search(name: Name, question: Question, passages: Annotated[int, typer.Option(help="Passages to show", min=1)] = 5) -> None:
-    """Find passages in the index of the live release.
+def search(
+    name: Name,
+    question: Question,
+    passages: Annotated[int, typer.Option(help="Passages to show", min=1)] = 5,
+    group: Groups = None,
+) -> None:
+    """Find passages in the index of the live release. Without --group only what everybody may see is found.
 
     Example: [bold]llmops search quickstart "How many cars does MV Ardent carry?"[/bold]
     """
     with one_sentence():
         served = _served(name)
         with err.status("searching"):
-            hits = served.search(question, passages)
+            hits = served.search(question, passages, _where(group))
         for rank, hit in enumerate(hits, start=1):
-            out.print(f"[bold]{rank}. {hit.doc_id}[/bold]  {hit.score:.3f}  [dim]{hit.heading}[/dim]")
+            place = ", ".join(filter(None, (hit.heading, f"page {hit.page}" if hit.page else "", _doubt(hit))))
+            out.print(f"[bold]{escape(f'{rank}. {hit.doc_id}')}[/bold]  {hit.score:.3f}  [dim]{escape(place)}[/dim]")
             out.print(hit.text, markup=False)
             out.print()
 
 
 @app.command()
-def ask(name: Name, question: Question) -> None:
+def ask(name: Name, question: Question, group: Groups = None) -> None:
     """Answer a question with the champion and cite the documents that it read.
 
     Example: [bold]llmops ask quickstart "How many cars does MV Ardent carry?"[/bold]
@@ -126,11 +145,51 @@ def ask(name: Name, question: Question) -> None:
     with one_sentence():
         served = _served(name)
         with err.status("reading"):
-            reply = served.ask(question)
+            reply = served.ask(question, _where(group))
         out.print(reply.answer, style="bold", markup=False)
         for hit in reply.passages:
-            out.print(f"  {hit.doc_id}  [dim]{hit.heading or hit.title}  (score {hit.score:.3f})[/dim]")
+            place = escape(f"{hit.heading or hit.title}  (score {hit.score:.3f}) {_doubt(hit)}")
+            out.print(f"  {escape(hit.doc_id)}  [dim]{place}[/dim]")
         out.print(f"[dim]release {served.release.epoch}, model version {served.release.model_version}[/dim]")
+
+
+@app.command()
+def quarantine(name: Name) -> None:
+    """List the documents that could not be used, why, and when they are tried again.
+
+    Example: [bold]llmops quarantine quickstart[/bold]
+    """
+    from llmops_pipelines.upkeep import quarantined
+
+    with one_sentence():
+        quarantined(_product(name), out)
+
+
+@app.command()
+def clean(
+    name: Name, yes: Annotated[bool, typer.Option("--yes", help="Remove it; without this, only show what would go")] = False
+) -> None:
+    """Remove versions, source bytes and leftovers that the pipeline's `retention` does not keep.
+
+    Example: [bold]llmops clean quickstart[/bold]
+    """
+    from llmops_pipelines.upkeep import clean_up
+
+    with one_sentence():
+        clean_up(_product(name), out, really=yes)
+
+
+@app.command()
+def verify(name: Name) -> None:
+    """Read every file of every version and compare it with its sha256.
+
+    Example: [bold]llmops verify quickstart[/bold]
+    """
+    from llmops_pipelines.upkeep import verify_all
+
+    with one_sentence():
+        sound = verify_all(_product(name), out)
+    raise typer.Exit(0 if sound else 1)
 
 
 @app.command()

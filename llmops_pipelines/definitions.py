@@ -9,8 +9,10 @@ from llmops_pipelines.assets.product import Product
 from llmops_pipelines.config.loader import find_project, load_pipeline, load_recipe, pipeline_files
 from llmops_pipelines.config.mistakes import ConfigMistakes
 from llmops_pipelines.resources.alerts import Alerts
+from llmops_pipelines.resources.compute import Compute
 from llmops_pipelines.resources.home import Home
 from llmops_pipelines.resources.lake_io import LakeIOManager
+from llmops_pipelines.resources.secrets import Secrets
 from llmops_pipelines.resources.tracking import Tracking
 from llmops_pipelines.resources.vector_store import VectorStore
 
@@ -34,7 +36,7 @@ def graph(products: list[Product], resources: dict, **extra) -> dg.Definitions:
     return dg.Definitions(
         assets=[part for part in of(dg.AssetsDefinition) if part not in checks],
         asset_checks=checks,
-        jobs=[part for part in parts if type(part).__name__ == "UnresolvedAssetJobDefinition"],
+        jobs=[part for part in parts if type(part).__name__ in ("UnresolvedAssetJobDefinition", "JobDefinition")],
         schedules=of(dg.ScheduleDefinition),
         sensors=of(dg.SensorDefinition),
         resources=resources,
@@ -51,6 +53,8 @@ def resources(project: Path) -> dict:
         "io_manager": LakeIOManager(home=home),
         "tracking": Tracking.from_environment(home),
         "vector_store": VectorStore(),
+        "secrets": Secrets.from_environment(),
+        "compute": Compute.from_environment(),
         "alerts": Alerts.from_environment(home),
         "trainer": dg.PipesSubprocessClient(forward_termination=True, termination_timeout_seconds=20),
     }

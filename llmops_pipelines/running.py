@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from llmops_pipelines.assets.product import Product
@@ -19,8 +20,10 @@ from llmops_pipelines.lifecycle.lake import Refusal
 from llmops_pipelines.resources.home import Home
 from llmops_pipelines.resources.instance import PROCESS, dagster_home, end_dead_runs, this_process
 
+BY_SOURCE = ("raw_documents", "parsed_documents")
 STAGES = {  # asset -> facts that say what is in it
     "raw_documents": ("files",),
+    "parsed_documents": ("documents", "dropped"),
     "documents": ("indexed", "skipped", "quarantined"),
     "chunks": ("chunks",),
     "embeddings": ("texts",),
@@ -37,7 +40,8 @@ STAGES = {  # asset -> facts that say what is in it
 }
 WORK = {  # asset -> facts that say what a run had to do for it
     "raw_documents": ("added", "changed", "removed"),
-    "documents": ("parsed", "reused_parsed"),
+    "parsed_documents": ("parsed", "reused_parsed"),
+    "documents": ("indexed", "compared"),
     "chunks": ("cut", "reused_cut"),
     "embeddings": ("embedded", "reused_embedded"),
     "index": ("upserted", "deleted", "kept"),
@@ -70,11 +74,14 @@ class Follower(logging.Handler):
         elif event.event_type_value == "STEP_START":
             self.started[step] = time.monotonic()
         elif event.event_type_value == "ASSET_MATERIALIZATION":
-            seen = {name: entry.value for name, entry in event.step_materialization_data.materialization.metadata.items()}
+            materialized = event.step_materialization_data.materialization
+            seen = {name: entry.value for name, entry in materialized.metadata.items()}
+            asset = f"{step} [{materialized.partition}]" if materialized.partition else step
             seconds = time.monotonic() - self.started.get(step, time.monotonic())
             unchanged = seen["work"].startswith("unchanged")
             done = "unchanged" if unchanged else told(seen, WORK.get(step, ())) or "done"
-            self.out.print(f"  {'=' if unchanged else '+'} {step:<20} {done}  [dim]{seconds:.1f} s[/dim]")
+            line = f"  {'=' if unchanged else '+'} {asset:<28} {done}"
+            self.out.print(f"{escape(line)}  [dim]{seconds:.1f} s[/dim]")
         elif event.event_type_value == "ASSET_CHECK_EVALUATION" and not (check := event.asset_check_evaluation_data).passed:
             why = "; ".join(f"{name}: {value.value}" for name, value in check.metadata.items())
             self.out.print(f"  ! {check.check_name} does not hold: {why}", style="yellow", markup=False)
@@ -123,7 +130,7 @@ def run_job(product: Product, job: str, out: Console) -> bool:
             instance=instance,
             raise_on_error=False,
             run_config={"loggers": {"console": {}}},
-            tags={PROCESS: this_process()},
+            tags={PROCESS: this_process(), **({} if job == "retrain" else product.sync_sources(instance))},
         )
     failed = "[red]failed[/red]; run it again when mended, finished steps are kept"
     outcome = "[green]succeeded[/green]" if result.success else failed
@@ -136,11 +143,12 @@ def summary(product: Product, out: Console) -> None:
     home = Home.from_environment(product.project)
     lake = home.lake(product.name)
     table = Table("asset", "version", "what is in it", box=None, pad_edge=False, header_style="bold")
+    sources = [source.name for source in product.pipeline.documents]
     for asset, facts in STAGES.items():
-        version = lake.current(asset)
-        table.add_row(
-            asset, version.digest[:12] if version else "-", told(version.facts, facts) if version else "never materialized"
-        )
+        for name in [f"{asset}/{source}" for source in sources] if asset in BY_SOURCE else [asset]:
+            version = lake.current(name)
+            held = told(version.facts, facts) if version else "never materialized"
+            table.add_row(name, version.digest[:12] if version else "-", held)
     out.print(table)
     _release(home, product, out)
     _alerts(home.folder / "alerts" / product.name, out)

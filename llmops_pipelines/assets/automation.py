@@ -1,14 +1,17 @@
 """What runs by itself: jobs, nightly schedules, and sensors for new documents, drift, changed data and failed runs."""
 
+import json
+
 import dagster as dg
 
-from llmops_pipelines.lifecycle import corpus
+from llmops_pipelines.lifecycle import corpus, release
+from llmops_pipelines.lifecycle.lake import remove
 from llmops_pipelines.resources.alerts import Alerts
 from llmops_pipelines.resources.home import Home
 
 from .product import Product
 
-REINDEX = ("raw_documents", "documents", "chunks", "embeddings", "index", "corpus_profile", "drift_report")
+REINDEX = ("raw_documents", "parsed_documents", "documents", "chunks", "embeddings", "index", "corpus_profile", "drift_report")
 ATTEMPTS = 3  # a run key is used up even by a failed run, so each attempt has a key of its own
 LIMIT = {"dagster/max_runtime": 6 * 3600}  # seconds; a run that lost its worker gives its slots back after this
 
@@ -16,11 +19,14 @@ LIMIT = {"dagster/max_runtime": 6 * 3600}  # seconds; a run that lost its worker
 def build(product: Product) -> list:
     """Every job, schedule and sensor of one pipeline."""
     reindex, retrain, everything = jobs(product)
+    cleanup = cleanup_job(product)
     return [
         reindex,
         retrain,
         everything,
-        *schedules(product, reindex, retrain),
+        cleanup,
+        *schedules(product, reindex, retrain, cleanup),
+        sources_sensor(product),
         new_documents_sensor(product, reindex),
         drift_sensor(product, retrain),
         dg.AutomationConditionSensorDefinition(f"{product.name}__changed_data_sensor", target=product.selection),
@@ -42,32 +48,82 @@ def jobs(product: Product) -> list:
     ]
 
 
-def schedules(product: Product, reindex, retrain) -> list[dg.ScheduleDefinition]:
-    """Nightly reindex and nightly retrain, at the times of the YAML; both do nothing when nothing changed."""
-    words = product.pipeline.automation
-    lines = {"reindex": (reindex, words.reindex), "retrain": (retrain, words.retrain)}
-    return [
-        dg.ScheduleDefinition(
-            f"{product.name}__{name}_nightly_schedule", job=job, cron_schedule=cron, execution_timezone=words.timezone
+def cleanup_job(product: Product) -> dg.JobDefinition:
+    """`__cleanup_job`: removes what `retention` does not keep, as `llmops clean` does."""
+
+    @dg.op(name=f"{product.name}__cleanup", description="Remove versions, blobs and leftovers that nobody needs.")
+    def cleanup(context: dg.OpExecutionContext, home: Home) -> None:
+        found = release.unneeded(
+            home.lake(product.name), home.history(product.name), product.pipeline.retention, home.folder / "training"
         )
-        for name, (job, cron) in lines.items()
+        for each in found:
+            context.log.info(f"{each.path}: {each.why}")
+        context.log.info(f"{len(found)} removed, {remove(found):,} bytes are free again")
+
+    @dg.job(name=f"{product.name}__cleanup_job", description="Removes what `retention` does not keep.", tags=LIMIT)
+    def job() -> None:
+        cleanup()
+
+    return job
+
+
+def schedules(product: Product, reindex, retrain, cleanup) -> list[dg.ScheduleDefinition]:
+    """Nightly reindex and retrain, weekly clean-up, at the times of the YAML; all do nothing when nothing changed."""
+    words = product.pipeline.automation
+
+    def every_source(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        return dg.RunRequest(tags=product.sync_sources(context.instance))
+
+    def at(name: str, job, cron: str, **options) -> dg.ScheduleDefinition:
+        name = f"{product.name}__{name}_schedule"
+        return dg.ScheduleDefinition(name, job=job, cron_schedule=cron, execution_timezone=words.timezone, **options)
+
+    return [
+        at("reindex_nightly", reindex, words.reindex, execution_fn=every_source),
+        at("retrain_nightly", retrain, words.retrain),
+        at("cleanup_weekly", cleanup, words.cleanup),
     ]
 
 
+def sources_sensor(product: Product) -> dg.SensorDefinition:
+    """Keeps the partitions those of the YAML. It does no work, so it runs from the start."""
+
+    @dg.sensor(
+        name=f"{product.name}__sources_sensor",
+        target=dg.AssetSelection.assets(product.key("raw_documents")),
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def sources(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        product.sync_sources(context.instance)
+        return dg.SkipReason(f"sources: {', '.join(source.name for source in product.pipeline.documents)}")
+
+    return sources
+
+
 def new_documents_sensor(product: Product, reindex) -> dg.SensorDefinition:
-    """Asks for a reindex when names, sizes or times of the source files differ from the last look."""
+    """Asks for a reindex of each source whose names, sizes or times differ from the last look.
+
+    Databases and web pages are asked nightly only: a look at them costs their owners something.
+    """
     words = product.pipeline
+    watched = [source for source in words.documents if not (source.paused or source.sql or source.web)]
 
     @dg.sensor(
         name=f"{product.name}__new_documents_sensor",
         job=reindex,
         minimum_interval_seconds=words.automation.look_for_documents_every,
     )
-    def new_documents(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        seen = corpus.glance(words.documents, product.project)
-        if seen.identity == context.cursor:
-            return dg.SkipReason(f"{seen.files} files, the same as at the last look")
-        return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=seen.identity)  # a key would forbid a way back
+    def new_documents(context: dg.SensorEvaluationContext, home: Home) -> dg.SensorResult | dg.SkipReason:
+        lake, before = home.lake(product.name), json.loads(context.cursor or "{}")
+        seen = {source.name: corpus.glance(lake, source, product.project) for source in watched}
+        now = {name: glance.identity for name, glance in seen.items()}
+        changed = [name for name in now if now[name] != before.get(name)]
+        if not changed:
+            return dg.SkipReason(f"{sum(glance.files for glance in seen.values())} files, the same as at the last look")
+        product.sync_sources(context.instance)
+        requests = [dg.RunRequest(partition_key=name) for name in changed]  # a run key would forbid a way back
+        return dg.SensorResult(run_requests=requests, cursor=json.dumps(now))
 
     return new_documents
 

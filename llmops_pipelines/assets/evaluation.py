@@ -5,6 +5,7 @@ import dagster as dg
 from llmops_pipelines.lifecycle import evaluation as stage
 from llmops_pipelines.lifecycle.lake import Version
 from llmops_pipelines.resources.home import Home
+from llmops_pipelines.resources.secrets import Secrets
 from llmops_pipelines.resources.tracking import Tracking
 from llmops_pipelines.resources.vector_store import VectorStore
 
@@ -21,16 +22,17 @@ def build(product: Product) -> list:
     def answers(
         eval_questions: Version,
         index: Version,
-        chunks: Version,
+        retrieval_settings: Version,
         base_model: Version,
         checkpoint: Version,
         home: Home,
         vector_store: VectorStore,
+        secrets: Secrets,
     ) -> dg.MaterializeResult[Version]:
         """What the base and the fine-tuned model answer, from the same retrieved passages and the same prompt."""
-        read = (eval_questions, index, chunks, base_model, checkpoint)
-        connect = vector_store.connector(words.index)
-        return shown(stage.answer(home.lake(product.name), *read, words.answers, words.embeddings, connect))
+        read = (eval_questions, index, retrieval_settings, base_model, checkpoint)
+        doors = (vector_store.connector(words.index), secrets, product.project)
+        return shown(stage.answer(home.lake(product.name), *read, words.answers, words.embeddings, *doors))
 
     @product.asset(group="evaluation", kinds={"ragas"}, code=stage.CODES["eval_scores"])
     def eval_scores(

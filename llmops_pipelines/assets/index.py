@@ -1,10 +1,13 @@
-"""The index: chunks, their vectors, and a searchable version of both that is verified before anyone can read it."""
+"""The index: chunks, vectors, a searchable version that is verified before anyone can read it, and how it is asked."""
 
 import dagster as dg
 
+from llmops_pipelines.lifecycle import datasets
 from llmops_pipelines.lifecycle import index as stage
 from llmops_pipelines.lifecycle.lake import Version
+from llmops_pipelines.resources.compute import Compute
 from llmops_pipelines.resources.home import Home
+from llmops_pipelines.resources.secrets import Secrets
 from llmops_pipelines.resources.vector_store import VectorStore
 
 from .product import Product
@@ -12,24 +15,42 @@ from .showing import check_result, shown
 
 
 def build(product: Product) -> list:
-    """Assets `chunks`, `embeddings` and `index`, and their checks."""
+    """Assets `chunks`, `embeddings`, `index` and `retrieval_settings`, and their checks."""
     words = product.pipeline
 
     @product.asset(group="index", kinds={"parquet"}, code=stage.CODES["chunks"], follows="documents")
-    def chunks(documents: Version, home: Home) -> dg.MaterializeResult[Version]:
+    def chunks(
+        context: dg.AssetExecutionContext, documents: Version, home: Home, compute: Compute
+    ) -> dg.MaterializeResult[Version]:
         """Passages that are verbatim slices of their documents, with character offsets, heading path and token count."""
-        return shown(stage.cut(home.lake(product.name), documents, words.chunks, words.embeddings))
+        return shown(stage.cut(home.lake(product.name), documents, words.chunks, words.embeddings, compute.of(words, context)))
 
     @product.asset(group="index", kinds={"pytorch"}, code=stage.CODES["embeddings"], follows="chunks")
-    def embeddings(chunks: Version, home: Home) -> dg.MaterializeResult[Version]:
+    def embeddings(
+        context: dg.AssetExecutionContext, chunks: Version, home: Home, compute: Compute, secrets: Secrets
+    ) -> dg.MaterializeResult[Version]:
         """One vector per distinct passage, computed once per content and embedding model."""
-        return shown(stage.embed(home.lake(product.name), chunks, words.embeddings))
+        return shown(stage.embed(home.lake(product.name), chunks, words.embeddings, compute.of(words, context), secrets))
 
     @product.asset(group="index", kinds={"qdrant"}, code=stage.CODES["index"], follows="embeddings", pool="vector_store")
     def index(chunks: Version, embeddings: Version, home: Home, vector_store: VectorStore) -> dg.MaterializeResult[Version]:
         """A searchable version in Qdrant, built from the one before by its difference, verified before it is published."""
         connect = vector_store.connector(words.index)
         return shown(stage.build(home.lake(product.name), chunks, embeddings, words.index, connect, product.name))
+
+    @product.asset(group="index", kinds={"matplotlib"}, code=stage.CODES["retrieval_settings"], pool="vector_store")
+    def retrieval_settings(
+        index: Version, documents: Version, home: Home, vector_store: VectorStore, secrets: Secrets
+    ) -> dg.MaterializeResult[Version]:
+        """How the index is asked: dense, BM25 or a mix, chosen by cross-validation on questions that the gate does not use."""
+        asked = [
+            stage.TuningQuestion(each.question, frozenset(each.documents), each.cluster)
+            for each in datasets.train_side(documents, words.questions, product.project)
+        ]
+        connect = vector_store.connector(words.index)
+        lake = home.lake(product.name)
+        version = stage.tune(lake, index, asked, words.embeddings, words.retrieval, connect, secrets)
+        return shown(version, pictures=["tuning.png"])
 
     @product.check("embeddings")
     def every_vector_is_sound(embeddings: Version, home: Home) -> dg.AssetCheckResult:
@@ -41,4 +62,4 @@ def build(product: Product) -> list:
         """The engine holds exactly the chunks, with the texts that they have now."""
         return check_result(stage.checks.every_chunk_is_indexed(index, chunks, vector_store.connector(words.index)))
 
-    return [chunks, embeddings, index, every_vector_is_sound, every_chunk_is_indexed]
+    return [chunks, embeddings, index, retrieval_settings, every_vector_is_sound, every_chunk_is_indexed]

@@ -1,7 +1,8 @@
 """One pipeline as the builders see it: its name, its words, and the decorators that give every asset the same manners."""
 
 import inspect
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any
 
 import dagster as dg
 
-from llmops_pipelines.config.pipeline import Pipeline
+from llmops_pipelines.config.pipeline import Pipeline, Source
 from llmops_pipelines.config.recipe import Recipe
 from llmops_pipelines.lifecycle.lake import Version
+
+BySource = dict[str, Version]
+"""What an asset that is partitioned by source hands on: the current version of each source."""
 
 
 def on_changed_data(parent: dg.AssetKey) -> dg.AutomationCondition:
@@ -42,10 +46,35 @@ class Product:
     def selection(self) -> dg.AssetSelection:
         return dg.AssetSelection.key_prefixes([self.name])
 
+    @cached_property
+    def partitions(self) -> dg.DynamicPartitionsDefinition:
+        """One partition per source, so that one source is materialized, retried or left alone."""
+        return dg.DynamicPartitionsDefinition(name=f"{self.name}/sources")
+
+    def sync_sources(self, instance: dg.DagsterInstance) -> dict[str, str]:
+        """Make the partitions those of the YAML. Returns the tags of a run over all of them."""
+        name, wanted = str(self.partitions.name), [source.name for source in self.pipeline.documents]
+        for gone in set(instance.get_dynamic_partitions(name)) - set(wanted):
+            instance.delete_dynamic_partition(name, gone)
+        instance.add_dynamic_partitions(name, wanted)
+        known = instance.get_dynamic_partitions(name)
+        return {"dagster/asset_partition_range_start": known[0], "dagster/asset_partition_range_end": known[-1]}
+
+    def sources(self, context: dg.AssetExecutionContext) -> Iterator[Source]:
+        """The sources that a run of an asset partitioned by source is about."""
+        return (source for source in self.pipeline.documents if source.name in context.partition_keys)
+
     def asset(
-        self, *, group: str, kinds: set[str], code: str, follows: str | None = None, **options: Any
+        self,
+        *,
+        group: str,
+        kinds: set[str],
+        code: str,
+        follows: str | None = None,
+        by_source: bool = False,
+        **options: Any,
     ) -> Callable[..., dg.AssetsDefinition]:
-        """`@dg.asset` with the key `<pipeline>/<function name>`; parameters of type `Version` are its parents.
+        """`@dg.asset` with the key `<pipeline>/<function name>`; parameters of type `Version` or `BySource` are its parents.
 
         An asset that `follows` one of them is requested when that one's content changes. What trains, scores or releases
         follows nothing: it runs nightly or when the corpus has drifted, and always as one job.
@@ -53,17 +82,21 @@ class Product:
 
         def wrap(function: Callable[..., Any]) -> dg.AssetsDefinition:
             parents = self._parents(function)
-            return dg.asset(
-                key=self.key(function.__name__),
-                ins={parent: dg.AssetIn(key=self.key(parent)) for parent in parents},
-                description=inspect.getdoc(function),
-                group_name=f"{self.name}/{group}",
-                owners=[self.pipeline.owner],
-                kinds=kinds,
-                code_version=code,
-                automation_condition=on_changed_data(self.key(follows)) if follows else None,
-                **options,
-            )(function)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", dg.BetaWarning)  # `backfill_policy` is the only way to one run for all sources
+                return dg.asset(
+                    key=self.key(function.__name__),
+                    ins={parent: dg.AssetIn(key=self.key(parent)) for parent in parents},
+                    description=inspect.getdoc(function),
+                    group_name=f"{self.name}/{group}",
+                    owners=[self.pipeline.owner],
+                    kinds=kinds,
+                    code_version=code,
+                    automation_condition=on_changed_data(self.key(follows)) if follows else None,
+                    partitions_def=self.partitions if by_source else None,
+                    backfill_policy=dg.BackfillPolicy.single_run() if by_source else None,
+                    **options,
+                )(function)
 
         return wrap
 
@@ -84,4 +117,4 @@ class Product:
     @staticmethod
     def _parents(function: Callable[..., Any]) -> list[str]:
         parameters = inspect.signature(function).parameters.values()
-        return [parameter.name for parameter in parameters if parameter.annotation is Version]
+        return [parameter.name for parameter in parameters if parameter.annotation in (Version, BySource)]

@@ -25,6 +25,7 @@ def build(product: Product) -> list:
         documents: Version,
         chunks: Version,
         index: Version,
+        retrieval_settings: Version,
         corpus_profile: Version,
         eval_questions: Version,
         training_examples: Version,
@@ -36,7 +37,7 @@ def build(product: Product) -> list:
         tracking: Tracking,
     ) -> dg.MaterializeResult[Version]:
         """Promoted, refused or inconclusive, with reasons. A pass moves the alias `champion`; anything else leaves it alone."""
-        parts = (documents, chunks, index, corpus_profile, eval_questions, training_examples)
+        parts = (documents, chunks, index, retrieval_settings, corpus_profile, eval_questions, training_examples)
         parts += (base_model, checkpoint, answers, eval_scores)
         _, truths = training.checkpoint_is_sound(checkpoint)
         problems = {

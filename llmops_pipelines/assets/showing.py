@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from llmops_pipelines.lifecycle.lake import Version
+from llmops_pipelines.lifecycle.lake import Version, digest
 
 CELL = 90  # characters of a preview cell; metadata lives in Dagster's database and stays small
 DROPPED = "dropped_"
@@ -24,18 +24,41 @@ def shown(
 
     `table` is the one whose rows, columns and preview are shown (default: the asset's own); `also` names more previews.
     """
-    return dg.MaterializeResult(
-        value=version,
-        data_version=dg.DataVersion(version.digest),
-        metadata={
-            "work": "unchanged: this version existed already" if version.reused else "done",
-            **_pictures(version, pictures),
-            **_facts(version),
-            **_table(version, table),
-            **_previews(version, also),
-            **_lineage(version, mlflow_run),
-        },
-    )
+    metadata = described(version, table=table, also=also, pictures=pictures, mlflow_run=mlflow_run)
+    return dg.MaterializeResult(value=version, data_version=dg.DataVersion(version.digest), metadata=metadata)
+
+
+def shown_by_source(
+    context: dg.AssetExecutionContext, versions: Mapping[str, Version], *, also: Iterable[str] = ()
+) -> dg.MaterializeResult:
+    """The result of an asset that is partitioned by source; each partition shows its own version.
+
+    Dagster knows one data version per run of such an asset: of several sources it is the digest of theirs.
+    """
+    for source, version in versions.items():
+        context.add_asset_metadata(described(version, also=also), partition_key=source)
+    digests = {source: version.digest for source, version in versions.items()}
+    joint = next(iter(digests.values())) if len(digests) == 1 else digest(digests)
+    return dg.MaterializeResult(value=dict(versions), data_version=dg.DataVersion(joint))
+
+
+def described(
+    version: Version,
+    *,
+    table: str | None = None,
+    also: Iterable[str] = (),
+    pictures: Iterable[str] = (),
+    mlflow_run: str | None = None,
+) -> dict[str, Any]:
+    """Everything worth seeing of a version as metadata."""
+    return {
+        "work": "unchanged: this version existed already" if version.reused else "done",
+        **_pictures(version, pictures),
+        **_facts(version),
+        **_table(version, table),
+        **_previews(version, also),
+        **_lineage(version, mlflow_run),
+    }
 
 
 def _pictures(version: Version, names: Iterable[str]) -> dict[str, Any]:

@@ -7,27 +7,92 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from .words import Cron, ExistingPath, Owner, Positive, Share, TimeZone, Words
+from .words import (
+    Cron,
+    EnvironmentVariable,
+    ExistingPath,
+    ExistingPathOrUrl,
+    Group,
+    Owner,
+    Positive,
+    Share,
+    TimeZone,
+    Words,
+)
 
 
 class Columns(Words):
-    """Which column of a table (CSV, JSON Lines) holds what; each row becomes one document."""
+    """Which column of a table holds what; each row becomes one document."""
 
     id: str = Field(description="Column with a value that names the row for ever")
     text: str = Field(description="Column with the text")
     title: str | None = Field(None, description="Column with a title")
 
 
+class Git(Words):
+    """A repository at one of its states; only committed files are read."""
+
+    repository: str = Field(min_length=1, description="Folder or address of the repository")
+    ref: str = Field("HEAD", min_length=1, description="Branch, tag or commit")
+
+
+class Sql(Words):
+    """A query whose rows are documents; `columns` says which column holds what."""
+
+    connection: EnvironmentVariable = Field(description="Environment variable with the database address (postgresql://...)")
+    query: str = Field(min_length=1, description="SELECT that returns the columns; each row is one document")
+
+
+class Web(Words):
+    """Pages of named hosts. Addresses inside private networks are never asked, whatever a name resolves to."""
+
+    allow: list[str] = Field(min_length=1, description="Host names that may be asked; redirects to other hosts are refused")
+    urls: list[str] = Field([], description="Pages to read")
+    sitemaps: list[str] = Field([], description="Sitemaps that list pages to read")
+    pages: Positive = Field(1_000, description="Most pages of this source; more stop the run")
+    seconds: Positive = Field(20, description="Longest wait for one page")
+    megabytes: Positive = Field(20, description="Largest page")
+
+    @model_validator(mode="after")
+    def _something_to_read(self):
+        if not self.urls and not self.sitemaps:
+            raise ValueError("urls or sitemaps to read")
+        return self
+
+
 class Source(Words):
-    """A place that documents come from."""
+    """A place that documents come from: exactly one of path, git, sql, web. What is said of it here travels with its texts."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="Short name; first part of each document id")
-    path: ExistingPath = Field(description="Folder to read, below the project folder or absolute")
+    path: ExistingPathOrUrl | None = Field(
+        None,
+        description="Folder, file or Delta table, below the project folder or absolute, or an address such as s3://bucket/docs",
+    )
+    git: Git | None = Field(None, description="A git repository")
+    sql: Sql | None = Field(None, description="Rows of a database")
+    web: Web | None = Field(None, description="Pages of named hosts")
     include: list[str] = Field(["**/*"], min_length=1, description="File patterns to take, such as '**/*.md'")
     exclude: list[str] = Field([], description="File patterns to leave out")
     columns: Columns | None = Field(None, description="For tables: one document per row. Without it a table is one document")
     licence: str = Field(description="Licence of the texts (an SPDX name, or your own words)")
+    access: list[Group] = Field([], description="Groups that may see these texts in any answer; empty: everybody")
+    consent: Literal["search", "search_and_training"] = Field(
+        "search_and_training", description="What the owners of the texts agreed to; search alone keeps them out of training"
+    )
+    trust: Literal["trusted", "untrusted"] = Field(
+        "trusted", description="Untrusted texts are searched and shown as such, and never trained on"
+    )
     language: str | None = Field(None, description="Language of all texts here ('en'); found by itself when left out")
+    paused: bool = Field(False, description="Do not look for changes; what was read last stays in use")
+
+    @model_validator(mode="after")
+    def _one_place(self):
+        named = [name for name in ("path", "git", "sql", "web") if getattr(self, name) is not None]
+        if len(named) != 1:
+            raise ValueError(f"exactly one of path, git, sql, web; got {' and '.join(named) or 'none'}")
+        if self.sql and not self.columns:
+            raise ValueError("columns beside sql: which column is the id, which the text")
+        return self
 
 
 class NearDuplicates(Words):
@@ -36,7 +101,16 @@ class NearDuplicates(Words):
     similarity: Share = Field(0.8, description="Share of common three-word sequences from which two texts count as the same")
 
 
-PersonalData = Literal["email", "phone", "iban", "card", "ip"]
+class Quality(Words):
+    """Texts that nobody would read are skipped, each with its reason."""
+
+    letters: Share = Field(0.3, description="Least share of letters among the characters that are not white space")
+    repeated_lines: Share = Field(0.5, description="Most share of the text in lines that stood before in it")
+    repeated_words: Share = Field(0.3, description="Most share of the text in repetitions of its most frequent four-word sequence")
+
+
+PersonalData = Literal["email", "phone", "iban", "card", "ip", "national_id", "name"]
+Treatment = Literal["redact", "mask", "drop"]
 
 
 class Cleaning(Words):
@@ -44,19 +118,36 @@ class Cleaning(Words):
 
     languages: list[str] = Field(["en"], min_length=1, description="Languages to keep; other documents are skipped")
     minimum_characters: Positive = Field(200, description="Shorter documents are skipped")
+    boilerplate: bool = Field(True, description="Remove menus, cookie notices and share buttons from texts")
+    quality: Quality = Quality()
     near_duplicates: NearDuplicates = NearDuplicates()
-    personal_data: list[PersonalData] = Field(
-        ["email", "phone", "iban", "card", "ip"], description="Kinds of personal data that are replaced by a placeholder"
+    personal_data: dict[PersonalData, Treatment] = Field(
+        {"email": "redact", "phone": "redact", "iban": "redact", "card": "redact", "ip": "redact", "national_id": "redact"},
+        description="Per kind: redact puts a placeholder there, mask keeps a few characters, drop skips the document",
     )
-    stop_when_deleted_above: Share = Field(0.2, description="Stop when more than this share of documents disappears at once")
+    names_model: ExistingPath | None = Field(
+        None, description="Folder of a token classification model (transformers) that finds names of people"
+    )
+    stop_when_deleted_above: Share = Field(0.2, description="Stop when more than this share of a source disappears at once")
     allow_deletions_in: str | None = Field(
         None, description="The exact snapshot id (named by the error) for which a mass deletion is wanted"
     )
+    stop_when_quarantined_above: Share = Field(0.5, description="Stop when more than this share of a source cannot be read")
+
+    @model_validator(mode="after")
+    def _names_need_a_model(self):
+        if ("name" in self.personal_data) != (self.names_model is not None):
+            raise ValueError("personal_data: name and names_model together, or neither; names are found by a model")
+        return self
 
 
 class Chunks(Words):
     """How documents are cut into passages."""
 
+    by: Literal["structure", "sentences", "tokens"] = Field(
+        "structure",
+        description="Where to cut: at headings, tables, code and paragraphs; at sentences; or anywhere between words",
+    )
     tokens: Positive = Field(96, description="Most tokens of the embedding model in one passage")
     overlap: int = Field(0, ge=0, description="Tokens repeated from the end of the passage before")
 
@@ -65,6 +156,15 @@ class Chunks(Words):
         if self.overlap * 2 > self.tokens:
             raise ValueError(f"an overlap of at most half of tokens ({self.tokens // 2})")
         return self
+
+
+class Endpoint(Words):
+    """A service that embeds texts and speaks OpenAI's protocol (POST <url>/embeddings)."""
+
+    url: str = Field(pattern=r"^https?://", description="Address up to and with /v1")
+    model: str = Field(min_length=1, description="Name of the model there")
+    dimension: Positive = Field(description="Components of its vectors")
+    key: EnvironmentVariable | None = Field(None, description="Environment variable with its key")
 
 
 class Embeddings(Words):
@@ -81,13 +181,53 @@ class Embeddings(Words):
         pattern=r"^[0-9a-f]{64}$",
         description="sha256 of model.safetensors; weights that differ are refused",
     )
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="Number format of the computation")
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32",
+        description="Number format of the computation; bf16 is several times faster where the processor has it (AMX, GPU)",
+    )
+    endpoint: Endpoint | None = Field(
+        None, description="Ask this service instead of computing here; model is then only the tokenizer that counts"
+    )
 
 
 class Index(Words):
     """Where vectors are kept and searched."""
 
     url: str | None = Field(None, description="Address of a Qdrant server; without it the index lives in this project's home")
+    quantization: Literal["none", "int8"] = Field(
+        "none", description="int8 takes a quarter of the memory and finds a little less"
+    )
+
+
+class Reranker(Words):
+    """A cross-encoder that reads question and passage together; slow, and the best judge of order."""
+
+    model: ExistingPath = Field(description="Folder of a sequence classification model (transformers)")
+    sha256: str = Field(
+        pattern=r"^[0-9a-f]{64}$", description="sha256 of its model.safetensors; weights that differ are refused"
+    )
+    candidates: Positive = Field(30, description="Passages that it reads per question")
+
+
+class Retrieval(Words):
+    """How passages are found for a question."""
+
+    method: Literal["tuned", "dense", "bm25", "hybrid"] = Field(
+        "tuned", description="tuned takes what was best on this pipeline's own questions; hybrid mixes both by `dense_weight`"
+    )
+    dense_weight: Share = Field(0.5, description="Share of the dense score in hybrid; the rest is BM25")
+    candidates: Positive = Field(100, description="Passages taken from each of dense and BM25 before they are fused")
+    expand: Literal["none", "neighbours", "section"] = Field(
+        "none", description="What a found passage brings along: nothing, the passages beside it, or its whole section"
+    )
+    reranker: Reranker | None = Field(None, description="Put the best passages into a better order")
+
+
+class Retention(Words):
+    """What is kept. What the live release, a release kept, a reader or an unfinished training needs is never removed."""
+
+    versions: Positive = Field(5, description="Newest versions kept of each asset")
+    releases: Positive = Field(10, description="Newest releases whose parts are kept for rollback and questions")
 
 
 class Questions(Words):
@@ -145,6 +285,7 @@ class Automation(Words):
     reindex: Cron = Field("0 2 * * *", description="Nightly: documents to index")
     retrain: Cron = Field("0 4 * * *", description="Nightly: training to release; does nothing when nothing changed")
     timezone: TimeZone = Field("UTC", description="Time zone of the two")
+    cleanup: Cron = Field("0 6 * * 0", description="Weekly: remove what `retention` does not keep")
     look_for_documents_every: Positive = Field(300, description="Seconds between looks for new documents")
 
 
@@ -158,12 +299,17 @@ class Pipeline(Words):
     chunks: Chunks = Chunks()
     embeddings: Embeddings = Embeddings()
     index: Index = Index()
+    retrieval: Retrieval = Retrieval()
     questions: Questions = Field(description="The section that names questions with known answers")
     training: Training = Field(description="The section that names the training recipe")
     answers: Answers = Answers()
     gate: Gate = Field(description="The section that says what may be released")
     drift: Drift = Drift()
     automation: Automation = Automation()
+    retention: Retention = Retention()
+    compute: Literal["local", "ray"] = Field(
+        "local", description="Where bulk work runs: this machine's cores, or a Ray cluster"
+    )
 
     @model_validator(mode="after")
     def _one_name_per_source(self):

@@ -39,6 +39,16 @@ def _existing(path: str, info: ValidationInfo) -> str:
 ExistingPath = Annotated[str, AfterValidator(_existing)]
 
 
+def _existing_or_url(path: str, info: ValidationInfo) -> str:
+    return path if "://" in path else _existing(path, info)
+
+
+ExistingPathOrUrl = Annotated[str, AfterValidator(_existing_or_url)]
+
+EnvironmentVariable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
+Group = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+
+
 def _owner(owner: str) -> str:
     if re.fullmatch(r"team:[\w-]+|[\w.+-]+@[\w-]+\.[\w.-]+", owner):
         return owner

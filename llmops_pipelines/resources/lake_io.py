@@ -12,13 +12,19 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     home: dg.ResourceDependency[Home]
 
-    def handle_output(self, context: dg.OutputContext, obj: Version) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: "Version | dict[str, Version]") -> None:
         pipeline, _ = context.asset_key.path
-        self.home.lake(pipeline).point(obj)
+        for version in obj.values() if isinstance(obj, dict) else [obj]:
+            self.home.lake(pipeline).point(version)
 
-    def load_input(self, context: dg.InputContext) -> Version:
+    def load_input(self, context: dg.InputContext) -> "Version | dict[str, Version]":
+        """One version; of a parent that is partitioned by source, the versions of its sources by name."""
         pipeline, asset = context.asset_key.path
-        if version := self.home.lake(pipeline).current(asset):
+        lake = self.home.lake(pipeline)
+        if context.has_asset_partitions:
+            found = {source: lake.current(f"{asset}/{source}") for source in context.asset_partition_keys}
+            return {source: version for source, version in found.items() if version}
+        if version := lake.current(asset):
             return version
         raise dg.Failure(
             f"{pipeline}/{asset} has never been materialized; materialize it first, or run `llmops run {pipeline}`"

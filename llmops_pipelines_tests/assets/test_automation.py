@@ -9,6 +9,7 @@ import pytest
 
 from llmops_pipelines.assets import automation
 from llmops_pipelines.assets.product import on_changed_data
+from llmops_pipelines.config.pipeline import Web
 from llmops_pipelines.lifecycle.lake import Version
 from llmops_pipelines.resources.alerts import Alerts
 from llmops_pipelines.resources.home import Home
@@ -81,30 +82,63 @@ class TestDriftSensor:
 
 
 class TestNewDocumentsSensor:
-    def tick(self, quickstart, cursor=None):
-        reindex, _, _ = automation.jobs(quickstart)
-        return automation.new_documents_sensor(quickstart, reindex)(dg.build_sensor_context(cursor=cursor))
+    @pytest.fixture
+    def tick(self, home, instance):
+        def tick(product, cursor=None):
+            reindex, _, _ = automation.jobs(product)
+            context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"home": home})
+            return automation.new_documents_sensor(product, reindex)(context)
 
-    def test_it_fires_once_per_state_of_the_files(self, quickstart):
-        first = self.tick(quickstart)
-        assert len(first.run_requests) == 1
-        again = self.tick(quickstart, cursor=first.cursor)
+        return tick
+
+    def test_it_fires_once_per_source_and_state_of_the_files(self, quickstart, tick, instance):
+        first = tick(quickstart)
+        assert [request.partition_key for request in first.run_requests] == ["handbook", "notices"]
+        assert instance.get_dynamic_partitions("quickstart/sources") == ["handbook", "notices"]
+        again = tick(quickstart, cursor=first.cursor)
         assert "the same as at the last look" in again.skip_message
 
-    def test_the_way_back_to_an_old_state_is_news_too(self, quickstart):
+    def test_the_way_back_to_an_old_state_is_news_too(self, quickstart, tick):
         """A run key would be used up: nothing may keep the sensor from asking again."""
-        assert self.tick(quickstart).run_requests[0].run_key is None
+        assert tick(quickstart).run_requests[0].run_key is None
 
-    def test_a_touched_file_is_news(self, quickstart, tmp_path):
+    def test_paused_sources_databases_and_web_pages_are_not_looked_at(self, quickstart, tick):
+        documents = [
+            quickstart.pipeline.documents[0].model_copy(update={"paused": True}),
+            quickstart.pipeline.documents[1].model_copy(
+                update={"path": None, "web": Web(allow=["x.org"], urls=["http://x.org"])}
+            ),
+        ]
+        words = quickstart.pipeline.model_copy(update={"documents": documents})
+        still = type(quickstart)("quickstart", words, quickstart.recipe, quickstart.project)
+        assert "0 files" in tick(still).skip_message
+
+    def test_a_touched_file_is_news(self, quickstart, tick, tmp_path):
         pages = tmp_path / "pages"
         pages.mkdir()
         (pages / "a.md").write_text("one")
         source = quickstart.pipeline.documents[0].model_copy(update={"path": str(pages)})
         words = quickstart.pipeline.model_copy(update={"documents": [source]})
         moved = type(quickstart)("quickstart", words, quickstart.recipe, tmp_path)
-        first = self.tick(moved)
+        first = tick(moved)
         (pages / "a.md").write_text("other")
-        assert self.tick(moved, cursor=first.cursor).run_requests
+        assert tick(moved, cursor=first.cursor).run_requests
+
+
+class TestSourcesSensor:
+    def test_the_partitions_are_the_sources_of_the_yaml(self, quickstart, instance):
+        instance.add_dynamic_partitions("quickstart/sources", ["left_the_yaml"])
+        sensor = automation.sources_sensor(quickstart)
+        assert "handbook, notices" in sensor(dg.build_sensor_context(instance=instance)).skip_message
+        assert instance.get_dynamic_partitions("quickstart/sources") == ["handbook", "notices"]
+
+    def test_the_nightly_reindex_is_one_run_over_all_sources(self, quickstart):
+        jobs = automation.jobs(quickstart)
+        nightly = automation.schedules(quickstart, jobs[0], jobs[1], automation.cleanup_job(quickstart))[0]
+        with dg.instance_for_test() as instance:
+            (request,) = nightly.evaluate_tick(dg.build_schedule_context(instance=instance)).run_requests
+        assert request.tags["dagster/asset_partition_range_start"] == "handbook"
+        assert request.tags["dagster/asset_partition_range_end"] == "notices"
 
 
 class TestAlerts:

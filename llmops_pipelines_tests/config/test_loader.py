@@ -57,7 +57,7 @@ def test_all_mistakes_come_at_once_with_their_lines(project):
     assert found == [
         "configs/pipelines/shop.yaml:2  owner: got 'docs'; expected 'team:name' or an e-mail address; did you mean team:docs?",
         "configs/pipelines/shop.yaml:3  documnts: got an unknown word; expected one of description, owner, documents, "
-        "cleaning, chunks, embeddings, index, questions, training, answers, gate, drift, automation; did you mean documents?",
+        "cleaning, chunks, embeddings, index, retrieval, questions, training, answers, gate, drift, automation, retention, compute; did you mean documents?",
         f"configs/pipelines/shop.yaml:5  documents[0].path: got 'page'; expected a path that exists below {project}; "
         "did you mean pages?",
         "configs/pipelines/shop.yaml:9  chunks.tokens: got 'big'; expected a whole number",
@@ -86,7 +86,12 @@ def test_mistakes_in_the_recipe_are_reported_with_those_of_the_pipeline(project)
         ("automation: {retrain: '99 2 * * *'}", "8  automation.retrain: got '99 2 * * *'; expected five cron fields;"),
         ("automation: {timezone: Europe/Berlinn}", "did you mean Europe/Berlin?"),
         ("gate: {minimum: 0.2}", "8  gate: is written twice; keep one"),
-        ("cleaning: {personal_data: [mail]}", "expected one of email, phone, iban, card, ip; did you mean email?"),
+        (
+            "cleaning: {personal_data: {mail: redact}}",
+            "expected one of email, phone, iban, card, ip, national_id, name; did you mean email?",
+        ),
+        ("cleaning: {personal_data: {email: hide}}", "expected one of redact, mask, drop"),
+        ("cleaning: {names_model: .}", "personal_data: name and names_model together"),
     ],
 )
 def test_each_kind_of_mistake_has_its_sentence(project, line, message):

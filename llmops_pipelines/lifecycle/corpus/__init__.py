@@ -5,12 +5,27 @@ Importing this package is cheap; parsers and models are imported where work is l
 
 from .discovery import CODE as _DISCOVER
 from .discovery import Glance, discover, glance
-from .documents import CODE as _READ
-from .documents import read, texts
+from .documents import CODE as _GATHER
+from .documents import gather, texts
 from .ledger import ledger_balances
+from .parsing import CODE as _PARSE
+from .parsing import parse
 from .pool import Limits
+from .retries import next_retry
 from .sources import CorpusError
 
-CODES = {"raw_documents": _DISCOVER, "documents": _READ}
+CODES = {"raw_documents": _DISCOVER, "parsed_documents": _PARSE, "documents": _GATHER}
 
-__all__ = ["CODES", "CorpusError", "Glance", "Limits", "discover", "glance", "ledger_balances", "read", "texts"]
+__all__ = [
+    "CODES",
+    "CorpusError",
+    "Glance",
+    "Limits",
+    "discover",
+    "gather",
+    "glance",
+    "ledger_balances",
+    "next_retry",
+    "parse",
+    "texts",
+]

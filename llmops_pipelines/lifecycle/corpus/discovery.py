@@ -1,206 +1,210 @@
-"""The `discover` stage: what the sources hold now, as asset raw_documents. Fails closed when much of it has disappeared.
+"""The `discover` stage: what one source holds now, as asset raw_documents/<source>. Fails closed when much is gone.
 
 The bytes of each file are kept once, in lake.root/blobs, named by their sha256.
 """
 
 import hashlib
-import time
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..lake import DamagedVersion, digest, files
-from .sources import CorpusError, Found, Listing, UnreadableFile, list_files, printable, read_steady
+from .looks import LastLook
+from .sources import CorpusError, Found, Listing, UnreadableFile, look
 
 if TYPE_CHECKING:
     from llmops_pipelines.config.pipeline import Cleaning, Source
 
     from ..lake import Draft, Lake, Version
 
-CODE = "discover 1"
+CODE = "discover 2"
 ASSET = "raw_documents"
 KEPT_BYTES = 256 * 2**20  # larger files are listed and quarantined; their bytes are not copied
-SETTLED_NS = 2 * 10**9  # times on disks are coarse: a file that changed this recently may change again unseen
+READERS = 8  # files that are read at once: remote places answer slowly
+
+Secrets = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, order=True)
 class Raw:
     """A row of raw_documents. `blob` is empty when the file could not be read; a deleted file keeps its last one."""
 
-    source: str
     uri: str
     suffix: str
     size: int
     blob: str
-    licence: str
+    rows: bool  # a bucket of rows of a table: its documents are named by their row ids alone
     deleted: bool
 
 
-def discover(lake: "Lake", sources: "list[Source]", cleaning: "Cleaning", project: Path) -> "Version":
-    """List all sources and keep the bytes of new files. Asset raw_documents, sorted by source and uri.
+def no_secrets(name: str) -> None:
+    return None
 
-    Raises `CorpusError` when a folder is missing or cannot be listed, when a source has no file, or when more than
-    `cleaning.stop_when_deleted_above` of the files of the current version are gone. The current version stays as it is.
+
+def discover(lake: "Lake", source: "Source", cleaning: "Cleaning", project: Path, secrets: Secrets = no_secrets) -> "Version":
+    """List a source and keep the bytes of what is new in it. Asset raw_documents/<source>, sorted by uri.
+
+    Raises `CorpusError` when the place is missing or cannot be listed, when it holds nothing, or when more than
+    `cleaning.stop_when_deleted_above` of the current version is gone. The current version stays as it is.
     """
-    listings = _list_all(sources, project)
-    found = [file for listing in listings for file in listing.files]
-    stamps = {file: digest([printable(str(file.root)), printable(file.inside), file.stamp]) for file in found}
-    settled = [file for file in found if _settled(file)]  # as it was before their bytes are read
-    blobs, hashed = _blobs(lake, found, stamps)
-    licences = {source.name: source.licence for source in sources}
-    live = [Raw(f.source, f.uri, Path(f.uri).suffix.lower(), f.size, blobs[f], licences[f.source], False) for f in found]
-    before = _previous(lake)
-    snapshot = digest(sorted((raw.source, raw.uri, raw.blob) for raw in live))
-    _stop_when_much_is_gone(live, before, cleaning, snapshot)
-    names = {(raw.source, raw.uri) for raw in live}
-    gone = [Raw(*astuple(raw)[:-1], True) for raw in before if (raw.source, raw.uri) not in names]
-    rows = sorted([*live, *gone])
+    asset = f"{ASSET}/{source.name}"
+    current = _current(lake, asset)
+    if source.paused and current:
+        return current
+    last = LastLook.of(lake, asset)
+    listing = _listed(lake, source, project, secrets, last)
+    identity = _identity(source, listing.files)
+    if current and identity and (last.identity, last.fingerprint) == (identity, current.fingerprint):
+        return current
+    blobs, hashed = _blobs(lake, listing.files, last)
+    live = [Raw(f.uri, f.suffix, f.size, blob, f.rows, False) for f, blob in zip(listing.files, blobs, strict=True)]
+    before = [Raw(**row) for row in current.table().to_pylist()] if current else []
+    snapshot = digest([[raw.uri, raw.blob] for raw in live])
+    _stop_when_much_is_gone(source.name, live, before, cleaning, snapshot)
+    _stop_when_rows_are_gone(source.name, listing, last, cleaning, snapshot)
+    names = {raw.uri for raw in live}
+    gone = [Raw(raw.uri, raw.suffix, raw.size, raw.blob, raw.rows, True) for raw in before if raw.uri not in names]
 
     def write(draft: "Draft") -> None:
-        draft.table(ASSET, _table(rows))
-        draft.table("stamps", _stamp_table({stamps[file]: blobs[file] for file in settled if blobs[file]}), data=False)
+        draft.table(ASSET, _table(sorted([*live, *gone])))
+        draft.json("source", _described(source))
         draft.facts.update(_facts(live, gone, before, snapshot))
-        draft.facts.update(hashed=hashed, reused_hashes=len(found) - hashed)
-        draft.facts["links_not_followed"] = sum(listing.links_not_followed for listing in listings)
-        draft.facts["not_regular_files"] = sum(listing.not_regular for listing in listings)
+        draft.facts.update(hashed=hashed, reused_hashes=len(live) - hashed, **listing.counts)
 
-    return lake.once(ASSET, code=CODE, config={"rows": digest([astuple(row) for row in rows])}, parents=[], write=write)
+    for folder in {blob_path(lake, blob).parent for blob in blobs if blob} if hashed else ():
+        files.sync_directory(folder)  # the version must not outlive the bytes that it names
+    config = {"source": _described(source), "rows": digest([vars(raw) for raw in sorted([*live, *gone])])}
+    version = lake.once(asset, code=CODE, config=config, parents=[], write=write)
+    last.replace(identity, version.fingerprint, listing.files, blobs, listing.state)
+    return version
 
 
 @dataclass(frozen=True)
 class Glance:
-    """The sources as a look at names, sizes and times sees them; no file is opened."""
+    """A source as a look at names, sizes and times sees it; no file is opened."""
 
     files: int
     identity: str
 
 
-def glance(sources: "list[Source]", project: Path) -> Glance:
+def glance(lake: "Lake", source: "Source", project: Path, secrets: Secrets = no_secrets) -> Glance:
     """What a sensor compares from look to look. Raises `CorpusError` like `discover`."""
-    found = [file for listing in _list_all(sources, project) for file in listing.files]
-    return Glance(len(found), digest([[file.source, file.uri, file.stamp] for file in found]))
+    listing = _listed(lake, source, project, secrets, LastLook.of(lake, f"{ASSET}/{source.name}"))
+    return Glance(len(listing.files), digest([[file.uri, file.stamp] for file in listing.files]))
 
 
 def blob_path(lake: "Lake", blob: str) -> Path:
     return lake.root / "blobs" / blob[:2] / blob
 
 
-def _list_all(sources: "Iterable[Source]", project: Path) -> list[Listing]:
-    listings, problems = [], []
-    for source in sources:
-        try:
-            listing = list_files(source, project)
-        except CorpusError as error:
-            problems.append(str(error))
-            continue
-        if not listing.files:
-            problems.append(f"source {source.name}: no file in {project / source.path} matches {', '.join(source.include)}")
-        listings.append(listing)
-    if problems:
-        raise CorpusError("; ".join(problems) + "; nothing was changed, mend the folder or the source and run again")
-    return listings
+def _listed(lake: "Lake", source: "Source", project: Path, secrets: Secrets, last: LastLook) -> Listing:
+    listing = look(source, project, secrets=secrets, known=last.known, cache=lake.root / "mirrors", before=last.state)
+    if not listing.files:
+        raise CorpusError(
+            f"source {source.name}: nothing there matches {', '.join(source.include)}; nothing was changed, "
+            "mend the place or the source and run again"
+        )
+    return listing
 
 
-def _blobs(lake: "Lake", found: list[Found], stamps: dict[Found, str]) -> tuple[dict[Found, str], int]:
-    """sha256 of each file ("" when unreadable), and how many were read for it. Unchanged files are known by their stamp.
-
-    The stamps of the current version come first, because the store (stamps of all times: files may be touched, or moved
-    back) takes longer to open.
-    """
-    current = _current(lake)
-    blobs = _kept(lake, stamps, {row["stamp"]: row["blob"] for row in current.table("stamps").to_pylist()} if current else {})
-    if len(blobs) == len(found):
-        return blobs, 0
-    seen = lake.store("seen_files", "v1", "stamp")
-    rest = {file: stamp for file, stamp in stamps.items() if file not in blobs}
-    new = set(seen.missing(rest.values()))
-    if known := [stamp for stamp in rest.values() if stamp not in new]:
-        rows = seen.take(known).to_pylist()
-        blobs.update(_kept(lake, rest, {row["stamp"]: row["blob"] for row in rows}))
-    hashed = [file for file in found if file not in blobs]
-    settled = [file for file in hashed if stamps[file] in new and _settled(file)]  # as it was before they are read
-    blobs.update((file, _keep(lake, file)) for file in hashed)
-    if settled := [file for file in settled if blobs[file]]:
-        seen.append(_stamp_table({stamps[file]: blobs[file] for file in settled}))
-    return blobs, len(hashed)
+def _described(source: "Source") -> dict[str, Any]:
+    """What is said of a source and travels with its texts; where it lies is no property of them."""
+    columns = source.columns.model_dump() if source.columns else None
+    said = {name: getattr(source, name) for name in ("licence", "language", "consent", "trust")}
+    return {"name": source.name, "columns": columns, "access": sorted(set(source.access)), **said}
 
 
-def _kept(lake: "Lake", stamps: dict[Found, str], known: dict[str, str]) -> dict[Found, str]:
-    """Files whose stamp is known and whose bytes are still in the lake."""
-    blobs = {file: known.get(stamp, "") for file, stamp in stamps.items()}
-    return {file: blob for file, blob in blobs.items() if blob and blob_path(lake, blob).is_file()}
+def _identity(source: "Source", found: tuple[Found, ...]) -> str:
+    """Empty, which equals nothing, while a file changed so recently that it may change again unseen."""
+    if not all(file.settled for file in found):
+        return ""
+    return digest([CODE, _described(source), [[file.uri, file.stamp] for file in found]])
 
 
-def _settled(file: Found) -> bool:
-    return file.changed_ns < time.time_ns() - SETTLED_NS
+def _blobs(lake: "Lake", found: tuple[Found, ...], last: LastLook) -> tuple[list[str], int]:
+    """sha256 of each file ("" when unreadable), and how many were read for it. Unchanged files are known by their stamp."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    blobs: list[str] = []
+    unknown: list[int] = []
+    for place, file in enumerate(found):
+        seen = last.known(file.uri)
+        same = bool(seen and seen.stamp == file.stamp and seen.blob and blob_path(lake, seen.blob).is_file())
+        blobs.append(seen.blob if seen and same else "")
+        if not same:
+            unknown.append(place)
+    with ThreadPoolExecutor(READERS) as readers:
+        for place, blob in zip(unknown, readers.map(lambda place: _keep(lake, found[place]), unknown), strict=True):
+            blobs[place] = blob
+    return blobs, len(unknown)
 
 
 def _keep(lake: "Lake", file: Found) -> str:
     if file.size > KEPT_BYTES:
         return ""
     try:
-        data = read_steady(file)
+        data = file.read()
     except UnreadableFile:
         return ""
     blob = hashlib.sha256(data).hexdigest()
     path = blob_path(lake, blob)
     if not path.is_file():
-        files.write_once(path, data)
+        files.write_once(path, data, settle=False)
     return blob
 
 
-def _current(lake: "Lake") -> "Version | None":
+def _current(lake: "Lake", asset: str) -> "Version | None":
     """The current version; None also when it is damaged: then everything is read again, which is how it is repaired."""
     try:
-        return lake.current(ASSET)
+        return lake.current(asset)
     except DamagedVersion:
         return None
 
 
-def _previous(lake: "Lake") -> list[Raw]:
-    current = _current(lake)
-    return [Raw(**row) for row in current.table().to_pylist()] if current else []
-
-
-def _stop_when_much_is_gone(live: list[Raw], before: list[Raw], cleaning: "Cleaning", snapshot: str) -> None:
+def _stop_when_much_is_gone(name: str, live: list[Raw], before: list[Raw], cleaning: "Cleaning", snapshot: str) -> None:
     """A file that was readable and is not any more counts as gone: a failing disk must not empty the index."""
-    readable = {(raw.source, raw.uri) for raw in live if raw.blob}
+    readable = {raw.uri for raw in live if raw.blob}
     had = [raw for raw in before if not raw.deleted and raw.blob]
-    gone = [raw for raw in had if (raw.source, raw.uri) not in readable]
+    gone = [raw for raw in had if raw.uri not in readable]
     if not gone or len(gone) <= cleaning.stop_when_deleted_above * len(had) or cleaning.allow_deletions_in == snapshot:
         return
     raise CorpusError(
-        f"{len(gone)} of {len(had)} documents of the last version are gone or unreadable, {len(live)} files are there now; "
-        f"more than {cleaning.stop_when_deleted_above:.0%} at once stops the run, and the last version stays in use; "
-        f"when the deletion is wanted, set cleaning.allow_deletions_in: {snapshot}"
+        f"source {name}: {len(gone)} of {len(had)} documents of the last version are gone or unreadable, {len(live)} files "
+        f"are there now; more than {cleaning.stop_when_deleted_above:.0%} at once stops the run, and the last version stays "
+        f"in use; when the deletion is wanted, set cleaning.allow_deletions_in: {snapshot}"
+    )
+
+
+def _stop_when_rows_are_gone(name: str, listing: Listing, last: LastLook, cleaning: "Cleaning", snapshot: str) -> None:
+    """The buckets of a table stay when its rows go, so its rows are counted."""
+    had, now = last.state.get("rows", 0), listing.state.get("rows", 0)
+    if had - now <= cleaning.stop_when_deleted_above * had or cleaning.allow_deletions_in == snapshot:
+        return
+    raise CorpusError(
+        f"source {name}: {now} rows are there now, {had} were; more than {cleaning.stop_when_deleted_above:.0%} fewer at once "
+        f"stops the run, and the last version stays in use; when that is wanted, set cleaning.allow_deletions_in: {snapshot}"
     )
 
 
 def _facts(live: list[Raw], gone: list[Raw], before: list[Raw], snapshot: str) -> dict[str, Any]:
-    had = {(raw.source, raw.uri): raw.blob for raw in before if not raw.deleted}
+    had = {raw.uri: raw.blob for raw in before if not raw.deleted}
     return {
         "files": len(live),
-        "bytes": sum(raw.size for raw in live),
+        "bytes": sum(max(raw.size, 0) for raw in live),
         "unreadable": sum(not raw.blob for raw in live),
         "deleted": len(gone),
-        "added": sum((raw.source, raw.uri) not in had for raw in live),
-        "changed": sum(had.get((raw.source, raw.uri), raw.blob) != raw.blob for raw in live),
-        "removed": sum((raw.source, raw.uri) in had for raw in gone),
+        "added": sum(raw.uri not in had for raw in live),
+        "changed": sum(had.get(raw.uri, raw.blob) != raw.blob for raw in live),
+        "removed": sum(raw.uri in had for raw in gone),
         "snapshot": snapshot,
     }
-
-
-def _stamp_table(blobs: dict[str, str]):
-    import pyarrow as pa
-
-    schema = pa.schema([("stamp", pa.string()), ("blob", pa.string())])
-    return pa.table({"stamp": list(blobs), "blob": list(blobs.values())}, schema=schema)
 
 
 def _table(rows: list[Raw]):
     import pyarrow as pa
 
-    kinds = {"size": pa.int64(), "deleted": pa.bool_()}
+    kinds = {"size": pa.int64(), "rows": pa.bool_(), "deleted": pa.bool_()}
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in Raw.__dataclass_fields__])
-    return pa.Table.from_pylist([dict(zip(Raw.__dataclass_fields__, astuple(row), strict=True)) for row in rows], schema=schema)
+    columns = {name: [getattr(row, name) for row in rows] for name in schema.names}
+    return pa.table(columns, schema=schema)

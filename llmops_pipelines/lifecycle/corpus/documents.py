@@ -1,68 +1,51 @@
-"""The `read` stage: raw documents become clean documents, each with an outcome in the ledger.
+"""The `gather` stage: the parsed documents of all sources become one corpus, each with an outcome in the ledger.
 
-What is decided here: outcomes, duplicates, clusters. The work behind it is done once per content, in work.py.
+What is decided here: which documents say the same, and the snapshot. Only ids and hashes are held for all documents at once.
 """
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ..lake.digests import digest
-from . import duplicates, language, planning, work
+from ..lake import DamagedVersion, digest
+from . import work
+from .comparison import Comparison, compare
 from .ledger import INDEXED, QUARANTINED, SKIPPED, Entry
 from .ledger import facts as ledger_facts
 from .ledger import table as ledger_table
-from .parsers import CODE as PARSER_CODE
-from .parsers import parser_identity
-from .pool import Limits, Pool
+from .parsing import ASSET as PARSED
+from .parsing import schema
 from .sources import CorpusError
 
 if TYPE_CHECKING:
-    from llmops_pipelines.config.pipeline import Cleaning, Source
+    import pyarrow as pa
+
+    from llmops_pipelines.config.pipeline import Cleaning
 
     from ..lake import Draft, Lake, Version
 
-CODE = "read 1"
+CODE = "gather 1"
 ASSET = "documents"
+TERMS = ("licence", "consent", "trust", "language")  # counted, so that a release can say what it was made from
 
 
-@dataclass(frozen=True)
-class Document:
-    """A row of documents. `uri` ends in #<row id> for a row of a table; `cluster` is a doc_id."""
+def gather(lake: "Lake", sources: Iterable[str], parsed: "dict[str, Version]", cleaning: "Cleaning") -> "Version":
+    """Put the documents of `sources` together. Asset documents: the columns of parsed_documents and `cluster`, a doc_id.
 
-    doc_id: str
-    source: str
-    uri: str
-    title: str
-    content_hash: str
-    licence: str
-    language: str
-    characters: int
-    cluster: str
-
-
-def read(
-    lake: "Lake", raw: "Version", sources: "list[Source]", cleaning: "Cleaning", limits: Limits | None = None
-) -> "Version":
-    """Parse, clean and compare what `discover` found. Asset documents (sorted by doc_id), with tables ledger and files.
-
-    A file that cannot be used is quarantined and stops nothing. Raises `CorpusError` when no document is left.
+    Tables ledger, dropped and quarantined say what became of every discovered item. Raises `CorpusError` when a source was
+    never read, when too many documents went with a removed source, and when no document is left.
     """
-    limits = limits or Limits()
-    by_name = {source.name: source for source in sources}
-
-    def write(draft: "Draft") -> None:
-        _write(draft, lake, raw.table().to_pylist(), by_name, cleaning, limits)
-
-    config = {
-        "parsers": {kind: parser_identity(kind, None, limits) for kind in PARSER_CODE},
-        "cleaner": work.cleaner_identity(cleaning, limits),
-        "profile": work.profile_identity(),
-        "rules": [cleaning.languages, cleaning.minimum_characters, cleaning.near_duplicates.similarity],
-        "sources": {name: [planning.columns(source), source.language] for name, source in by_name.items()},
-    }
-    return lake.once(ASSET, code=CODE, config=config, parents=[raw], write=write)
+    if unread := [name for name in sources if name not in parsed]:
+        raise CorpusError(
+            f"source {', '.join(unread)} was never read; materialize its partition of raw_documents and parsed_documents first"
+        )
+    chosen = {name: parsed[name] for name in sorted(sources)}
+    _stop_when_a_source_takes_much_away(lake, chosen, cleaning)
+    similarity = cleaning.near_duplicates.similarity
+    config = {"similarity": similarity, "profile": work.profile_identity(similarity)}
+    run = _Gathering(lake, chosen, similarity)
+    return lake.once(ASSET, code=CODE, config=config, parents=chosen.values(), write=run.write)
 
 
 def texts(lake: "Lake", content_hashes: Iterable[str]) -> list[str]:
@@ -70,122 +53,128 @@ def texts(lake: "Lake", content_hashes: Iterable[str]) -> list[str]:
     return work.stored_texts(lake, content_hashes)
 
 
-def _write(
-    draft: "Draft", lake: "Lake", rows: list[dict[str, Any]], sources: "dict[str, Source]", cleaning: "Cleaning", limits: Limits
-) -> None:
-    decided, tasks = planning.plan(rows, sources, limits)
-    files = {task.parse.key: task.parse for task in tasks}
-    new = lake.store("parsed", "v1", "parse").missing(files)
-    with Pool(len(new) or len(files), limits) as pool:
-        work.parse_new(lake, [files[key] for key in new], pool, limits)
-        found = planning.parse_results(lake, tasks)
-        items, unusable, units = planning.items(tasks, found, {entry.doc_id for entry in decided})
-        cleaned = work.clean_new(lake, [item.clean for item in items], cleaning, pool, limits)
-        candidates, dropped, replaced = _judge(lake, items, sources, cleaning, limits)
-        work.profile_new(lake, [document.content_hash for document in candidates], pool)
-    documents, repeated = _compare(lake, candidates, cleaning.near_duplicates.similarity)
-    file_of = {item.doc_id: item.file for item in items}
-    indexed = [Entry(d.source, d.doc_id, file_of[d.doc_id], INDEXED) for d in documents]
-    near = [Entry(d.source, d.doc_id, file_of[d.doc_id], SKIPPED, "near_duplicate", kept) for d, kept in repeated]
-    entries = [*decided, *unusable, *dropped, *near, *indexed]
-    draft.facts.update(ledger_facts(entries))
-    _stop_when_nothing_is_left(draft.facts)
-    _publish(draft, documents, entries, rows, units)
-    draft.facts.update(
-        parsed=len(new),
-        reused_parsed=len(files) - len(new),
-        cleaned=len(cleaned),
-        reused_cleaned=len({item.clean.key for item in items} - cleaned),
-        reencoded=sum(found[task.parse.key]["reencoded"] for task in tasks),
-        **_content_facts(documents),
-        **{f"replaced_{kind}": replaced[kind] for kind in cleaning.personal_data},
-    )
-
-
-def _stop_when_nothing_is_left(facts: dict[str, Any]) -> None:
-    if facts[INDEXED]:
+def _stop_when_a_source_takes_much_away(lake: "Lake", chosen: "dict[str, Version]", cleaning: "Cleaning") -> None:
+    """Within a source `discover` looks after deletions; a source that left the YAML is seen only here."""
+    try:
+        before = lake.current(ASSET)
+    except DamagedVersion:
         return
-    reasons = ", ".join(f"{name.removeprefix('dropped_')} {n}" for name, n in facts.items() if name.startswith("dropped_"))
+    if before is None or {parent.split("/")[1] for parent in before.parents} <= chosen.keys():
+        return
+    counts = Counter(before.table(columns=["source"]).column(0).to_pylist())
+    gone = {source: count for source, count in counts.items() if source not in chosen}
+    snapshot = digest({name: version.digest for name, version in chosen.items()})
+    if sum(gone.values()) <= cleaning.stop_when_deleted_above * counts.total() or cleaning.allow_deletions_in == snapshot:
+        return
     raise CorpusError(
-        f"0 of {facts['discovered']} documents can be indexed ({reasons or 'all deleted'}); the last version stays in use; "
-        "look at the sources, cleaning.languages and cleaning.minimum_characters"
+        f"{sum(gone.values())} of {counts.total()} documents go with {', '.join(sorted(gone))}, which the settings no longer "
+        f"name; more than {cleaning.stop_when_deleted_above:.0%} at once stops the run, and the last version stays in use; "
+        f"when that is wanted, set cleaning.allow_deletions_in: {snapshot}"
     )
 
 
-def _content_facts(documents: list[Document]) -> dict[str, int]:
-    clusters = Counter(document.cluster for document in documents)
-    return {
-        "exact_duplicates": len(documents) - len({document.content_hash for document in documents}),
-        "clusters": len(clusters),
-        "largest_cluster": max(clusters.values()),
-        "characters": sum(document.characters for document in documents),
-    }
+@dataclass
+class _Counts:
+    """What is counted while the tables are written."""
+
+    outcomes: Counter[tuple[str, str]]
+    terms: dict[str, Counter[str]]
+    clusters: Counter[str]
+    characters: int = 0
+
+    def note(self, kept: "pa.Table") -> None:
+        for term in TERMS:
+            self.terms[term].update(kept.column(term).to_pylist())
+        self.terms["access"].update(group for groups in kept.column("access").to_pylist() for group in groups or ["everybody"])
+        self.clusters.update(kept.column("cluster").to_pylist())
+        self.characters += sum(kept.column("characters").to_pylist())
 
 
-def _judge(lake: "Lake", items: list[planning.Item], sources: "dict[str, Source]", cleaning: "Cleaning", limits: Limits):
-    """Documents worth keeping so far (each its own cluster), entries of the others, and counts of replaced data."""
-    store = lake.store("cleaned", digest(work.cleaner_identity(cleaning, limits)), "raw")
-    found = {row["raw"]: row for row in store.take([item.clean.key for item in items]).to_pylist()} if items else {}
-    documents: list[Document] = []
-    entries: list[Entry] = []
-    replaced: Counter[str] = Counter()
-    for item in items:
-        row = found[item.clean.key]
-        spoken = sources[item.source].language or row["language"]
-        if why := _why_not(row, spoken, cleaning):
-            entries.append(Entry(item.source, item.doc_id, item.file, *why))
-            continue
-        replaced.update({pair["kind"]: pair["count"] for pair in row["replaced"]})
-        fields = (
-            item.doc_id,
-            item.source,
-            item.uri,
-            row["title"],
-            row["content_hash"],
-            item.licence,
-            spoken,
-            row["characters"],
+class _Gathering:
+    """Writes the tables of `documents`, batch by batch, after one comparison of everything."""
+
+    def __init__(self, lake: "Lake", chosen: "dict[str, Version]", similarity: float) -> None:
+        self.lake, self.chosen, self.similarity = lake, chosen, similarity
+        self.counts = _Counts(Counter(), {term: Counter() for term in (*TERMS, "access")}, Counter())
+
+    def write(self, draft: "Draft") -> None:
+        import pyarrow as pa
+
+        tables = [version.table(PARSED, columns=["doc_id", "content_hash"]) for version in self.chosen.values()]
+        everything = pa.concat_tables(tables).combine_chunks()
+        found = compare(self.lake, everything.column("doc_id"), everything.column("content_hash"), self.similarity)
+        lines = ledger_table([]).schema
+        with (
+            draft.writer(ASSET, schema("cluster")) as keep,
+            draft.writer("ledger", lines) as account,
+            draft.writer("dropped", lines, data=False) as drop,
+            draft.writer("quarantined", lines, data=False) as quarantine,
+        ):
+            for kept, entries in self._parts(found):
+                keep(kept)
+                account(entries)
+                drop(_only(entries, SKIPPED, QUARANTINED))
+                quarantine(_only(entries, QUARANTINED))
+        self._tell(draft, found, everything)
+
+    def _parts(self, found: Comparison) -> "Iterable[tuple[pa.Table, pa.Table]]":
+        """(documents that stay, ledger lines), a batch at a time."""
+        import pyarrow as pa
+
+        row = 0
+        for version in self.chosen.values():
+            for batch in version.batches(PARSED):
+                documents = pa.Table.from_batches([batch]).append_column(
+                    "cluster", pa.array(found.clusters[row : row + batch.num_rows], pa.string())
+                )
+                entries = _entries(batch, found.kept_instead[row : row + batch.num_rows])
+                row += batch.num_rows
+                kept = documents.filter(pa.array([entry.outcome == INDEXED for entry in entries], pa.bool_()))
+                self.counts.note(kept)
+                yield kept, self._counted(ledger_table(entries))
+            for batch in version.batches("dropped"):
+                yield schema("cluster").empty_table(), self._counted(pa.Table.from_batches([batch]))
+
+    def _counted(self, entries: "pa.Table") -> "pa.Table":
+        pairs = zip(entries.column("outcome").to_pylist(), entries.column("reason").to_pylist(), strict=True)
+        self.counts.outcomes.update(pairs)
+        return entries
+
+    def _tell(self, draft: "Draft", found: Comparison, everything: "pa.Table") -> None:
+        facts = ledger_facts(self.counts.outcomes)
+        if not facts[INDEXED]:
+            reasons = ", ".join(
+                f"{name.removeprefix('dropped_')} {n}" for name, n in facts.items() if name.startswith("dropped_")
+            )
+            raise CorpusError(
+                f"0 of {facts['discovered']} documents can be indexed ({reasons or 'all deleted'}); the last version stays in "
+                "use; look at the sources, cleaning.languages and cleaning.minimum_characters"
+            )
+        draft.json("terms", {term: dict(sorted(counter.items())) for term, counter in self.counts.terms.items()})
+        draft.facts.update(
+            facts,
+            sources=len(self.chosen),
+            exact_duplicates=everything.num_rows - found.distinct,
+            clusters=len(self.counts.clusters),
+            largest_cluster=max(self.counts.clusters.values()),
+            characters=self.counts.characters,
+            compared=found.compared,
+            reused_comparisons=found.reused,
+            licences=[f"{name}: {count} documents" for name, count in sorted(self.counts.terms["licence"].items())],
+            snapshot=digest({name: version.digest for name, version in self.chosen.items()}),
         )
-        documents.append(Document(*fields, cluster=item.doc_id))
-    return documents, entries, replaced
 
 
-def _why_not(row: dict[str, Any], spoken: str, cleaning: "Cleaning") -> tuple[str, str, str] | None:
-    if row["reason"]:
-        return QUARANTINED, row["reason"], row["detail"]
-    if row["empty"]:
-        return SKIPPED, "empty", ""
-    if row["characters"] < cleaning.minimum_characters:
-        return SKIPPED, "too_short", f"{row['characters']} of {cleaning.minimum_characters} characters"
-    if spoken not in (*cleaning.languages, language.UNDETERMINED):
-        return SKIPPED, "language", spoken
-    return None
+def _entries(batch: "pa.RecordBatch", kept_instead: list[str | None]) -> list[Entry]:
+    rows = zip(*(batch.column(name).to_pylist() for name in ("source", "doc_id", "file")), kept_instead, strict=True)
+    return [
+        Entry(source, doc_id, file, SKIPPED, "near_duplicate", kept) if kept else Entry(source, doc_id, file, INDEXED)
+        for source, doc_id, file, kept in rows
+    ]
 
 
-def _compare(lake: "Lake", candidates: list[Document], similarity: float):
-    """Documents that stay, with their clusters, and (document, kept doc_id) pairs of near-duplicates."""
-    store = lake.store("profiles", digest(work.profile_identity()), "content_hash")
-    first: dict[str, str] = {}
-    groups = duplicates.Groups()
-    for document in sorted(candidates, key=lambda d: d.doc_id):
-        groups.join(first.setdefault(document.content_hash, document.doc_id), document.doc_id)
-    profiles = {row["content_hash"]: row for row in store.take(first).to_pylist()} if first else {}
-    signatures = {content: profile["signature"] for content, profile in profiles.items()}
-    dropped = duplicates.near_duplicates(first, signatures, lambda c: work.stored_texts(lake, [c])[0], similarity, groups)
-    kept = {first[c]: profile["paragraphs"] for c, profile in profiles.items() if c not in dropped}
-    duplicates.join_shared_paragraphs(kept, groups)
-    documents = [replace(d, cluster=groups.find(d.doc_id)) for d in candidates if d.content_hash not in dropped]
-    repeated = [(d, first[dropped[d.content_hash]]) for d in candidates if d.content_hash in dropped]
-    return sorted(documents, key=lambda d: d.doc_id), repeated
-
-
-def _publish(draft: "Draft", documents: list[Document], entries: list[Entry], rows: list[dict[str, Any]], units) -> None:
+def _only(entries: "pa.Table", *outcomes: str) -> "pa.Table":
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    schema = pa.schema([(f, pa.int64() if f == "characters" else pa.string()) for f in Document.__dataclass_fields__])
-    draft.table(ASSET, pa.Table.from_pylist([asdict(document) for document in documents], schema=schema))
-    draft.table("ledger", ledger_table(entries))
-    draft.table("dropped", ledger_table([entry for entry in entries if entry.outcome != INDEXED]), data=False)
-    files = [{"source": r["source"], "uri": r["uri"], "units": units.get((r["source"], r["uri"]), 1)} for r in rows]
-    kinds = pa.schema([("source", pa.string()), ("uri", pa.string()), ("units", pa.int64())])
-    draft.table("files", pa.Table.from_pylist(files, schema=kinds))
+    return entries.filter(pc.is_in(entries.column("outcome"), pa.array(outcomes)))

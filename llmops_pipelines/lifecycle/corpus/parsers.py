@@ -1,41 +1,74 @@
-"""One function per format: bytes in, documents out. Headings become Markdown `#` lines, tables Markdown tables.
+"""Which parser reads which file, and `parse`, which runs in a child process (see pool.py): bytes in, documents out.
 
-`parse` runs in a child process (see pool.py). HTML lives in web.py, tables in tables.py, Word files and PDF in office.py.
+Headings become Markdown `#` lines, tables Markdown tables. Each format has its function in a module beside this one.
 """
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from .pieces import Piece, Room
 from .pool import Limits, Refused
 
+SOURCE_CODE = (
+    "py pyi js mjs cjs jsx ts tsx java kt scala go rs c h cc cpp hpp cs swift m rb php pl lua r jl ex erl hs clj dart "
+    "sh bash zsh ps1 bat sql css scss vue proto graphql tf yaml yml toml ini cfg cmake gradle dockerfile"
+)
 FORMATS = {
-    ".md": "markdown",
-    ".markdown": "markdown",
-    ".html": "html",
-    ".htm": "html",
-    ".txt": "text",
+    **dict.fromkeys((".md", ".markdown", ".mdx"), "markdown"),
+    **dict.fromkeys((".html", ".htm", ".xhtml"), "html"),
+    **dict.fromkeys((".txt", ".text", ".rst", ".log"), "text"),
+    **dict.fromkeys((".csv", ".tsv"), "csv"),
+    **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),
+    **dict.fromkeys((".xlsx", ".xlsm", ".xls", ".ods"), "xlsx"),
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".gz", ".bz2", ".tbz2", ".xz", ".txz"), "archive"),
+    **dict.fromkeys((".xml", ".svg", ".rss", ".atom"), "xml"),
     ".pdf": "pdf",
     ".docx": "docx",
-    ".csv": "csv",
-    ".jsonl": "jsonl",
+    ".pptx": "pptx",
+    ".parquet": "parquet",
+    ".json": "json",
+    ".ipynb": "notebook",
+    ".eml": "email",
+    ".mbox": "mbox",
+    **dict.fromkeys((f".{suffix}" for suffix in SOURCE_CODE.split()), "code"),
 }
-CODE = {"markdown": "1", "html": "1", "text": "1", "pdf": "1", "docx": "1", "csv": "1", "jsonl": "1"}
-LIBRARIES = {"html": ("trafilatura", "lxml"), "pdf": ("pypdf",), "docx": ("python-docx", "lxml")}
+CODE = {
+    **{"markdown": "2", "html": "2", "text": "2", "pdf": "2", "docx": "2", "csv": "2", "jsonl": "2"},
+    **{"pptx": "1", "xlsx": "1", "parquet": "1", "json": "1", "notebook": "1", "email": "1", "mbox": "1"},
+    **{"xml": "1", "code": "1", "archive": "1"},
+}
+LIBRARIES = {
+    "html": ("trafilatura", "lxml"),
+    "pdf": ("pypdf",),
+    "docx": ("python-docx", "lxml"),
+    "pptx": ("python-pptx", "lxml"),
+    "xlsx": ("python-calamine",),
+    "parquet": ("pyarrow",),
+    "xml": ("lxml",),
+}
+READERS = {  # module and function: text (bytes for BINARY) to one piece, or with columns and room to many
+    "markdown": ("plain", "markdown"),
+    "text": ("plain", "text"),
+    "code": ("plain", "code"),
+    "html": ("web", "html"),
+    "xml": ("web", "xml"),
+    "pdf": ("pdf", "pdf"),
+    "docx": ("office", "docx"),
+    "pptx": ("slides", "pptx"),
+    "xlsx": ("sheets", "spreadsheet"),
+    "csv": ("tables", "csv_file"),
+    "jsonl": ("tables", "json_lines"),
+    "parquet": ("tables", "parquet"),
+    "json": ("records", "json_file"),
+    "notebook": ("records", "notebook"),
+}
+BINARY = ("pdf", "docx", "pptx", "xlsx", "parquet")
+NESTING = ("archive", "email", "mbox")  # whose documents come from any of the parsers
+TABULAR = ("csv", "jsonl", "json", "xlsx", "parquet", "archive")  # whose rows may be documents
+PAGED = ("pdf", "pptx", *NESTING)
 DAMAGED_BLOB = "the kept bytes are missing or damaged"
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One document of a file. `row` names it inside a table; `reason` and `detail` are set when it cannot be used."""
-
-    title: str = ""
-    text: str = ""
-    row: str = ""
-    reason: str = ""
-    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,12 +79,15 @@ class Parsed:
 
 def parser_identity(kind: str, columns: dict[str, Any] | None, limits: Limits) -> dict[str, Any]:
     """All that the result of parsing depends on beside the bytes."""
-    libraries = {name: library_version(name) for name in (*LIBRARIES.get(kind, ()), "charset-normalizer")}
-    rows = columns if kind in ("csv", "jsonl") else None
-    return {"kind": kind, "code": CODE[kind], "libraries": libraries, "columns": rows, "limits": vars(limits)}
+    kinds = tuple(CODE) if kind in NESTING else (kind,)
+    names = sorted({name for each in kinds for name in LIBRARIES.get(each, ())} | {"charset-normalizer"})
+    rows = columns if kind in TABULAR else None
+    code = [CODE[each] for each in kinds] if kind in NESTING else CODE[kind]
+    libraries = {name: library_version(name) for name in names}
+    return {"kind": kind, "code": code, "libraries": libraries, "columns": rows, "limits": vars(limits)}
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=64)
 def library_version(name: str) -> str:
     from importlib.metadata import version
 
@@ -72,138 +108,44 @@ def parse(
         raise Refused(DAMAGED_BLOB) from error
     if hashlib.sha256(data).hexdigest() != blob:
         raise Refused(DAMAGED_BLOB)
-    parsed = _parse(data, kind, columns)
+    parsed = parse_bytes(data, kind, columns, Room(characters))
     if (size := sum(len(piece.text) + len(piece.title) for piece in parsed.pieces)) > characters:
         raise Refused(f"{size} characters come out, more than the limit of {characters}")
     rows = [{name: storable(value) for name, value in vars(piece).items()} for piece in parsed.pieces]
-    return [{**row, "row": clean(row["row"]).replace("\n", " ")} for row in rows], parsed.reencoded
+    return [{**row, "row": clean(row["row"]).replace("\n", " ") if row["row"] else ""} for row in rows], parsed.reencoded
 
 
-def _parse(data: bytes, kind: str, columns: dict[str, Any] | None) -> Parsed:
-    if kind in ("pdf", "docx"):
-        from . import office
+def parse_bytes(data: bytes, kind: str, columns: dict[str, Any] | None, room: Room) -> Parsed:
+    """Documents of one file, or of one member of an archive or mail. Raises `Refused`, or whatever a library raises."""
+    from .signatures import check
 
-        return Parsed((office.pdf(data) if kind == "pdf" else office.docx(data),))
-    declared = _declared_encoding(data) if kind == "html" else None
-    content, reencoded = decode(data, declared)
-    if kind in ("csv", "jsonl"):
-        from . import tables
+    check(data, kind)
+    if kind in NESTING:
+        from .nesting import documents
 
-        return Parsed(tuple(tables.pieces(content, kind, columns)), reencoded)
-    if kind == "html":
-        from .web import html
-
-        return Parsed((html(content),), reencoded)
-    return Parsed((markdown(content) if kind == "markdown" else text(content),), reencoded)
+        return Parsed(*documents(data, kind, columns, room))
+    parsed = _parse(data, kind, columns, room)
+    if kind in PAGED:
+        return parsed
+    return Parsed(tuple(_without_form_feeds(piece) for piece in parsed.pieces), parsed.reencoded)
 
 
-def decode(data: bytes, declared: str | None = None) -> tuple[str, bool]:
-    """The text, and whether it was not UTF-8. Order: byte order mark, UTF-8, what the file declares, detection."""
-    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32")):
-        if data.startswith(mark):
-            return data.decode(encoding, "replace"), encoding != "utf-8-sig"
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace"), True
-    for encoding in ("utf-8", declared):
-        try:
-            # zero bytes are legal UTF-8, but in number they are UTF-16 without its mark, or no text
-            if encoding and data.count(0) * 10 <= len(data):
-                return data.decode(encoding), encoding != "utf-8"
-        except (UnicodeDecodeError, LookupError):
-            continue
-    return _detect(data), True
+def _without_form_feeds(piece: Piece) -> Piece:
+    return replace(piece, text=piece.text.replace("\f", "\n")) if "\f" in piece.text else piece
 
 
-def _detect(data: bytes) -> str:
-    """Short Western texts fit several code pages equally well; Windows-1252 is then by far the most frequent in the wild."""
-    from charset_normalizer import from_bytes
+def _parse(data: bytes, kind: str, columns: dict[str, Any] | None, room: Room) -> Parsed:
+    from importlib import import_module
 
-    best = from_bytes(data).best()
-    if best is None:
-        raise Refused("no text encoding fits the bytes")
-    if best.encoding.startswith(("cp125", "iso8859", "latin", "mac")):
-        western = from_bytes(data, cp_isolation=["cp1252"]).best()
-        if western is not None and western.chaos <= best.chaos and western.coherence >= best.coherence - 0.03:
-            return str(western)
-    return str(best)
+    module, name = READERS[kind]
+    content: bytes | str = data
+    reencoded = False
+    if kind not in BINARY:
+        from .decoding import declared_encoding, decode
 
-
-def _declared_encoding(data: bytes) -> str | None:
-    found = re.search(rb"charset\s*=\s*[\"']?([A-Za-z0-9_-]{3,20})", data[:2048])
-    return found[1].decode("ascii") if found else None
-
-
-def text(content: str) -> Piece:
-    """Plain text has no marks, so its layout is read: short lines that stand alone above a paragraph are headings.
-
-    The first line is the title when it opens a first block of at most three short lines.
-    """
-    blocks = [block for block in re.split(r"\n[ \t]*\n\s*", re.sub(r"\r\n?", "\n", content).strip("\ufeff \t\n")) if block]
-    first = blocks[0].split("\n") if blocks else []
-    title = ""
-    if len(blocks) > 1 and len(first) <= 3 and _looks_like_title(first[0]) and all(len(line) <= 100 for line in first):
-        title = first[0].strip()
-        blocks[0] = "\n\n".join([f"# {title}", *filter(None, ["\n".join(first[1:])])])
-    for place, (block, following) in enumerate(zip(blocks[1:], blocks[2:], strict=False), 1):
-        if "\n" not in block and len(block) <= 70 and _looks_like_title(block) and len(following) > len(block):
-            blocks[place] = f"## {block.strip()}"
-    return Piece(title, "\n\n".join(blocks))
-
-
-def _looks_like_title(line: str) -> bool:
-    """Starts like a sentence and does not end like one (questions are fine), and is no point of a list."""
-    line = line.strip()
-    return (
-        3 <= len(line) <= 100 and not line.endswith((".", ":", ",", ";", "!")) and bool(re.match(r"[^\W\d_a-z]|[\"'(]", line))
-    )
-
-
-def markdown(content: str) -> Piece:
-    """Front matter and comments go; underlined headings become `#` lines; the first heading, or front matter, is the title."""
-    lines, title = _front_matter(content.lstrip("\ufeff").splitlines())
-    kept: list[str] = []
-    fence = ""
-    for line in _without_comments(lines):
-        mark = re.match(r" {0,3}(`{3,}|~{3,})", line)
-        if mark and (not fence or line.strip().startswith(fence)):
-            fence = "" if fence else mark[1]
-        elif not fence and kept and re.fullmatch(r" {0,3}(=+|-{2,})\s*", line) and _is_paragraph(kept[-1]):
-            level = "#" if "=" in line else "##"
-            kept[-1] = f"{level} {kept[-1].strip()}"
-            continue
-        elif not fence and (found := re.fullmatch(r" {0,3}(#{1,6})\s+(.*?)\s*#*\s*", line)):
-            line = f"{found[1]} {found[2]}"
-        kept.append(line)
-        if not fence and not title and line.startswith("# "):
-            title = line[2:].strip()
-    title = title or next((line[2:].strip() for line in kept if line.startswith("# ")), "")
-    return Piece(re.sub(r"[*_`]", "", title), "\n".join(kept))
-
-
-def _is_paragraph(line: str) -> bool:
-    return bool(line.strip()) and not re.match(r"\s*(#|>|\||[-*+] |\d+[.)] )", line)
-
-
-def _front_matter(lines: list[str]) -> tuple[list[str], str]:
-    if not lines or lines[0].rstrip() != "---":
-        return lines, ""
-    end = next((i for i, line in enumerate(lines[1:200], 1) if line.rstrip() in ("---", "...")), 0)
-    head = lines[1:end]
-    if not end or not any(re.match(r"[\w-]+\s*:", line) for line in head):  # a horizontal line, not front matter
-        return lines, ""
-    titles = (re.match(r"title\s*:\s*(.+?)\s*$", line) for line in head)
-    return lines[end + 1 :], next((found[1].strip("\"'") for found in titles if found), "")
-
-
-def _without_comments(lines: list[str]) -> list[str]:
-    kept, inside = [], False
-    for line in lines:
-        shown = ""
-        while line or inside:
-            before, mark, line = line.partition("-->" if inside else "<!--")
-            shown += "" if inside else before
-            if not mark:
-                break
-            inside = not inside
-        kept.append(shown)
-    return kept
+        if kind in ("markdown", "text", "code") and len(data) > 4 * room.characters:
+            raise Refused(f"{len(data)} bytes of text, more than {room.characters} characters can be")
+        content, reencoded = decode(data, declared_encoding(data) if kind in ("html", "xml") else None)
+    # found by name, so that a child that sees only Markdown never loads lxml
+    read = getattr(import_module(f".{module}", __package__), name)
+    return Parsed(tuple(read(content, columns, room)) if kind in TABULAR else (read(content),), reencoded)

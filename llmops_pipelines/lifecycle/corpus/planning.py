@@ -12,46 +12,45 @@ from .parsers import FORMATS
 from .pool import Limits
 
 if TYPE_CHECKING:
-    from llmops_pipelines.config.pipeline import Source
-
     from ..lake import Lake
+
+TABLES = ("csv", "jsonl")  # whose title becomes the first line: their rows are text without a heading
+BUCKET = {"id": "id", "text": "text", "title": "title"}  # columns of a bucket of rows, whatever the table calls them
+LONGEST_ROW = 300  # characters of a row's id in a doc_id
 
 
 @dataclass(frozen=True)
 class Task:
-    """A file that needs a parser."""
+    """A file that needs a parser. `rows`: its documents are named by their row ids alone."""
 
-    source: str
     uri: str
-    licence: str
+    rows: bool
     parse: work.ToParse
 
 
 @dataclass(frozen=True)
 class Item:
-    """A document on its way: where it comes from and what its text will be."""
+    """A document on its way: the file it comes from, its id and format, and what its text will be."""
 
-    source: str
     file: str
     uri: str
     doc_id: str
-    licence: str
+    format: str
     clean: work.ToClean
 
 
-def plan(rows: list[dict[str, Any]], sources: "dict[str, Source]", limits: Limits) -> tuple[list[Entry], list[Task]]:
+def plan(
+    source: str, rows: list[dict[str, Any]], columns: dict[str, Any] | None, limits: Limits, attempts: dict[str, int]
+) -> tuple[list[Entry], list[Task]]:
     """Ledger entries of the files that need no parser, and the tasks for the others."""
     entries: list[Entry] = []
     tasks: list[Task] = []
     for row in rows:
-        source, uri = row["source"], row["uri"]
         if decided := _without_parser(row):
-            entries.append(Entry(source, f"{source}/{uri}", uri, *decided))
+            entries.append(Entry(source, _doc_id(source, _file_name(row["uri"])), row["uri"], *decided))
         else:
-            kind = FORMATS[row["suffix"]]
-            tasks.append(
-                Task(source, uri, row["licence"], work.ToParse.of(row["blob"], kind, columns(sources[source]), limits))
-            )
+            parse = work.ToParse.of(row["blob"], FORMATS[row["suffix"]], BUCKET if row["rows"] else columns, limits, attempts)
+            tasks.append(Task(row["uri"], row["rows"], parse))
     return entries, tasks
 
 
@@ -67,10 +66,6 @@ def _without_parser(row: dict[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-def columns(source: "Source") -> dict[str, Any] | None:
-    return source.columns.model_dump() if source.columns else None
-
-
 def parse_results(lake: "Lake", tasks: list[Task]) -> dict[str, dict[str, Any]]:
     """What the parser said of each file, by key, without the texts."""
     store = lake.store("parsed", "v1", "parse")
@@ -78,44 +73,52 @@ def parse_results(lake: "Lake", tasks: list[Task]) -> dict[str, dict[str, Any]]:
     return {row["parse"]: row for row in store.take([task.parse.key for task in tasks], wanted).to_pylist()}
 
 
-def items(
-    tasks: list[Task], found: dict[str, dict[str, Any]], taken: set[str]
-) -> tuple[list[Item], list[Entry], dict[tuple[str, str], int]]:
-    """Documents with a raw text, entries of pieces that have none, and the number of pieces per (source, uri).
-
-    `taken` holds the doc_ids in use; it grows.
-    """
+def items(source: str, tasks: list[Task], found: dict[str, dict[str, Any]]) -> tuple[list[Item], list[Entry]]:
+    """Documents with a raw text, and entries of pieces that have none."""
     good: list[Item] = []
     entries: list[Entry] = []
-    units: dict[tuple[str, str], int] = {}
-    taken.update(f"{task.source}/{task.uri}" for task in tasks)
     for task in tasks:
         result = found[task.parse.key]
-        units[task.source, task.uri] = len(result["pieces"])
         if not result["pieces"]:
             why = (QUARANTINED, result["reason"], result["detail"]) if result["reason"] else (SKIPPED, "empty", "no rows")
-            entries.append(Entry(task.source, f"{task.source}/{task.uri}", task.uri, *why))
+            entries.append(Entry(source, _doc_id(source, _file_name(task.uri)), task.uri, *why))
         for place, piece in enumerate(result["pieces"]):
-            uri = _free(task, piece["row"], taken) if piece["row"] else task.uri
+            uri = _document_name(task, piece["row"])
+            doc_id = _doc_id(source, uri)
             if piece["reason"]:
                 outcome = SKIPPED if piece["reason"] == "repeated_row" else QUARANTINED
-                entries.append(Entry(task.source, f"{task.source}/{uri}", task.uri, outcome, piece["reason"], piece["detail"]))
+                entries.append(
+                    Entry(source, _repeated(doc_id, piece, place), task.uri, outcome, piece["reason"], piece["detail"])
+                )
                 continue
-            heading = task.parse.kind in ("csv", "jsonl") and task.parse.columns is None
+            heading = task.parse.kind in TABLES and task.parse.columns is None
             title = "" if piece["titled"] else _title(task.uri)
-            clean = work.ToClean(task.parse.key, place, title, heading, digest([piece["raw"], title, heading]))
-            good.append(Item(task.source, task.uri, uri, f"{task.source}/{uri}", task.licence, clean))
-    return good, entries, units
+            clean = work.ToClean(
+                task.parse.key, place, title, heading, task.parse.kind, digest([piece["raw"], title, heading, task.parse.kind])
+            )
+            good.append(Item(task.uri, uri, doc_id, task.parse.kind, clean))
+    return good, entries
 
 
-def _free(task: Task, row: str, taken: set[str]) -> str:
-    """Two files or rows must not share an id: 'a.csv#1' may be a row of a.csv and a file of that name."""
-    number, uri = 1, f"{task.uri}#{row}"
-    while f"{task.source}/{uri}" in taken:
-        number += 1
-        uri = f"{task.uri}#{row}~{number}"
-    taken.add(f"{task.source}/{uri}")
-    return uri
+def _doc_id(source: str, uri: str) -> str:
+    return f"{source}/{uri}"
+
+
+def _file_name(uri: str) -> str:
+    """'#' divides a file from a row in it, so that no file can take the name of a row."""
+    return uri.replace("#", "%23")
+
+
+def _document_name(task: Task, row: str) -> str:
+    if not row:
+        return _file_name(task.uri)
+    short = row if len(row) <= LONGEST_ROW else f"{row[:LONGEST_ROW]}~{digest(row)[:16]}"
+    return short if task.rows else f"{_file_name(task.uri)}#{short}"
+
+
+def _repeated(doc_id: str, piece: dict[str, Any], place: int) -> str:
+    """The second row of an id is no document of that id; its line in the ledger needs a name of its own."""
+    return f"{doc_id}~{place}" if piece["reason"] == "repeated_row" else doc_id
 
 
 def _title(uri: str) -> str:

@@ -1,23 +1,22 @@
-"""Source folders: which files are there, and how their bytes are read without leaving the folder. No content is judged here.
+"""Sources: what each place of documents holds now, in one form whatever the place is. How a place is asked is in places/.
 
-Symbolic links are followed only to regular files inside the folder; devices, pipes and sockets are never opened.
+Nothing is judged here, and nothing is opened outside the place that the source names.
 """
 
-import os
-import re
-import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..lake import Refusal
 
 if TYPE_CHECKING:
     from llmops_pipelines.config.pipeline import Source
 
-READ_ATTEMPTS = 3
+BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # make a name look like another one
+
+Secrets = Callable[[str], str | None]
 
 
 class CorpusError(Refusal):
@@ -28,132 +27,108 @@ class UnreadableFile(Exception):
     """One file cannot be read, or keeps changing while it is read."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the last look knew of an item: its stamp, and the sha256 of the bytes that were kept."""
+
+    stamp: str
+    blob: str = ""
+
+
+Memory = Callable[[str], Known | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
-    """A file of a source. `uri` is what people see; `inside` is the path below `root` that is opened (links resolved)."""
+    """An item of a source before its bytes are read. `uri` is its stable name inside the source, and what people see."""
 
     source: str
     uri: str
-    root: Path
-    inside: str
-    size: int
-    stamp: str  # changes whenever the file may have changed: size, times, inode
-    changed_ns: int  # the younger of the content's and the inode's time
+    size: int  # bytes, -1 when unknown
+    stamp: str  # changes whenever the bytes may have changed
+    settled: bool  # False while the stamp cannot be trusted: a file that changed a moment ago may change again unseen
+    read: Callable[[], bytes] = field(compare=False)  # raises UnreadableFile; never a mix of old and new
+    rows: bool = False  # a bucket of rows of a table: its documents are named by their row ids alone
+    suffix: str = ""  # ".md"; for a web page by its content type
 
 
 @dataclass(frozen=True)
 class Listing:
-    """All files of one source that its patterns take, sorted by uri, and how many entries were not followed."""
+    """All items of a source, sorted by uri; what was left out, counted; and what the next look wants to know (as JSON)."""
 
     files: tuple[Found, ...]
-    links_not_followed: int
-    not_regular: int
+    counts: dict[str, int] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
 
 
-def list_files(source: "Source", project: Path) -> Listing:
-    """Every regular file below the source folder. Raises `CorpusError` when any part of the folder cannot be listed."""
-    root = Path(os.path.realpath(project / source.path))
-    if not root.is_dir():
-        raise CorpusError(f"source {source.name}: the folder {root} does not exist (is it mounted?)")
-    files, links, odd = [], 0, 0
+def nothing_known(uri: str) -> Known | None:
+    return None
+
+
+def look(
+    source: "Source",
+    project: Path,
+    *,
+    secrets: Secrets,
+    cache: Path,
+    known: Memory = nothing_known,
+    before: dict[str, Any] | None = None,
+) -> Listing:
+    """What the source holds now. Raises `CorpusError` when the place cannot be listed completely.
+
+    `cache` is a folder for mirrors and for what is too large for memory; `before` is `state` of the last look.
+    """
     try:
-        for inside in _entries(root):
-            uri = printable(inside)
-            if not _taken(uri, source):
-                continue
-            target = _resolve(root, inside)
-            if target is None:
-                links += 1
-                continue
-            status = (root / target).lstat()
-            if not stat.S_ISREG(status.st_mode):
-                odd += 1
-                continue
-            stamp = f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}:{status.st_ino}"
-            changed = max(status.st_mtime_ns, status.st_ctime_ns)
-            files.append(Found(source.name, uri, root, target, status.st_size, stamp, changed))
-    except OSError as error:
-        raise CorpusError(f"source {source.name}: {root} cannot be listed completely: {error}") from error
-    return Listing(tuple(sorted(files, key=lambda found: found.uri)), links, odd)
+        return _in_order(source, _listed(source, project, secrets, cache, known, before or {}))
+    except (OSError, UnreadableFile) as error:  # a full disk, say
+        raise CorpusError(
+            f"source {source.name}: it cannot be listed completely ({error}); nothing was changed, mend that and run again"
+        ) from error
 
 
-def _entries(root: Path) -> Iterator[str]:
-    """Paths below `root` of everything that is not a folder. A folder behind a link counts as one entry."""
+def _listed(source: "Source", project: Path, secrets: Secrets, cache: Path, known: Memory, before: dict[str, Any]) -> Listing:
+    """Only the module of the one place is imported: a folder needs no network library."""
+    if source.git:
+        from .places import git
 
-    def stop(error: OSError) -> None:  # os.walk hides errors: a folder it may not read would look like an empty one
-        raise error
+        return git.look(source, project, secrets=secrets, cache=cache)
+    if source.sql:
+        from .places import sql
 
-    for folder, names, files in os.walk(root, onerror=stop, followlinks=False):
-        below = os.path.relpath(folder, root)
-        for name in [*files, *(n for n in names if (Path(folder) / n).is_symlink())]:
-            yield name if below == "." else f"{below}/{name}"
+        return sql.look(source, secrets=secrets, cache=cache, before=before)
+    if source.web:
+        from .places import web
+
+        return web.look(source, known=known, cache=cache)
+    from .places import delta, folder, remote
+
+    if delta.is_table(source, project):
+        return delta.look(source, project, known=known, cache=cache, before=before)
+    return remote.look(source) if remote.is_remote(source.path) else folder.look(source, project)
 
 
-def _resolve(root: Path, inside: str) -> str | None:
-    """Where the entry really is, below `root`; None for a link that leaves the folder, is broken or names a folder."""
-    path = root / inside
-    if not path.is_symlink():
-        return inside
-    target = Path(os.path.realpath(path))
-    if not target.is_relative_to(root) or not target.is_file():
-        return None
-    return target.relative_to(root).as_posix()
+def _in_order(source: "Source", listing: Listing) -> Listing:
+    files = tuple(sorted(listing.files, key=lambda found: found.uri))
+    for one, next_one in zip(files, files[1:], strict=False):
+        if one.uri == next_one.uri:
+            raise CorpusError(f"source {source.name}: two items are called {one.uri}; rename or exclude one of them")
+    return Listing(files, listing.counts, listing.state)
 
 
 def printable(path: str) -> str:
-    """File names are bytes; what is not UTF-8 in them is spelled as \\xNN so that it can be stored and shown."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """File names are bytes; what is not UTF-8 in them is spelled as \\xNN so that it can be stored and shown.
+
+    Control characters and the backslash itself are spelled too: two names never become one.
+    """
+    if path.isprintable() and "\\" not in path:
+        return path
+    return "".join(_spelled(character) for character in path)
 
 
-def _taken(uri: str, source: "Source") -> bool:
-    return any(_pattern(p).fullmatch(uri) for p in source.include) and not any(
-        _pattern(p).fullmatch(uri) for p in source.exclude
-    )
-
-
-@lru_cache(maxsize=256)
-def _pattern(glob: str) -> re.Pattern[str]:
-    """Glob to regular expression: `**/` is any number of folders, `*` and `?` stay inside one name, `[a-c]` is a set."""
-    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]/]+\])", glob)
-    meaning = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    out = [meaning.get(p) or (p.replace("[!", "[^") if p.startswith("[") and p.endswith("]") else re.escape(p)) for p in parts]
-    return re.compile("".join(out), re.DOTALL)
-
-
-def read_steady(found: Found) -> bytes:
-    """The bytes of the file as they were at one moment. Raises `UnreadableFile`; never returns a mix of two versions."""
-    for _ in range(READ_ATTEMPTS):
-        try:
-            handle = _open_inside(found.root, found.inside)
-        except OSError as error:
-            raise UnreadableFile(error.strerror or type(error).__name__) from error
-        with os.fdopen(handle, "rb") as stream:
-            before = os.fstat(handle)
-            if not stat.S_ISREG(before.st_mode):
-                raise UnreadableFile("not a regular file")
-            try:
-                data = stream.read()
-            except OSError as error:
-                raise UnreadableFile(error.strerror or type(error).__name__) from error
-            after = os.fstat(handle)
-        if len(data) == after.st_size and _same(before, after):
-            return data
-    raise UnreadableFile("changes while it is read")
-
-
-def _same(a: os.stat_result, b: os.stat_result) -> bool:
-    return (a.st_size, a.st_mtime_ns, a.st_ctime_ns) == (b.st_size, b.st_mtime_ns, b.st_ctime_ns)
-
-
-def _open_inside(root: Path, inside: str) -> int:
-    """Open a file name by name from `root`, following no link: a folder swapped for a link meanwhile cannot lead outside."""
-    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        *folders, name = PurePosixPath(inside).parts
-        for part in folders:
-            deeper = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
-            os.close(folder)
-            folder = deeper
-        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)  # a pipe would block
-    finally:
-        os.close(folder)
+def _spelled(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as os.fsdecode marks it
+        return f"\\x{code - 0xDC00:02x}"
+    if character == "\\" or unicodedata.category(character) in ("Cc", "Cs") or character in BIDIRECTIONAL:
+        return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}"
+    return character

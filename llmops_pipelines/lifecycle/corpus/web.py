@@ -1,9 +1,10 @@
-"""HTML: the main text of a page as Markdown, without menus, banners and footers. Text must not be lost silently."""
+"""HTML and XML: the main text of a page as Markdown without menus, banners and footers. Text must not be lost silently."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
-from .parsers import Piece
+from .pieces import Piece
 from .pool import Refused
 
 VISIBLE_CHARACTERS = 500  # HTML that shows less than this may be all navigation
@@ -54,3 +55,28 @@ def _tag(content: str, name: str) -> str:
 
     found = re.search(rf"<{name}\b[^>]*>(.*?)</{name}\s*>", content, re.DOTALL | re.IGNORECASE)
     return unescape(_visible(found[1])) if found else ""
+
+
+def xml(content: str) -> Piece:
+    """Lines of text; a `title` is the title. Entities of the file's own are refused."""
+    from lxml import etree
+
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True)
+    declared = re.sub(r"^\s*<\?xml[^>]*\?>", "", content.lstrip("\ufeff"))  # its encoding no longer holds
+    root = etree.fromstring(declared.encode("utf-8", "replace"), parser)
+    document = root.getroottree().docinfo.internalDTD
+    if document is not None and any(True for _ in document.iterentities()):
+        raise Refused("XML that defines entities")
+    title = next((e.text for e in root.iter("{*}title") if e.text), "")
+    return Piece(" ".join(title.split()), "\n".join(filter(None, _lines(root))))
+
+
+def _lines(element: Any) -> Iterator[str]:
+    """Text with marks inside it stays one line; an element that only holds others is a line for each of them."""
+    if not isinstance(element.tag, str) or element.tag.rpartition("}")[2] in ("script", "style"):
+        return
+    if (element.text or "").strip() or any((child.tail or "").strip() for child in element):
+        yield " ".join(" ".join(element.itertext()).split())
+        return
+    for child in element:
+        yield from _lines(child)

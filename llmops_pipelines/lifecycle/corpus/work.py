@@ -3,13 +3,13 @@
 Rows are appended batch by batch, so an interrupted run has lost at most one batch.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..lake.digests import digest, text_digest
-from . import cleaning, duplicates, language, parsers, personal_data
+from . import cleaning, duplicates, parsers
 from .discovery import blob_path
 from .pool import Limits, Outcome, Pool
 from .sources import CorpusError
@@ -19,22 +19,33 @@ if TYPE_CHECKING:
 
     from ..lake import Lake
 
-BATCH = 64  # files or texts
+BATCH = 256  # files or texts
+BATCH_CHARACTERS = 64 * 2**20
+GROUP_CHARACTERS = 128 * 2**10  # texts that go to a child process together: one message costs as much as cleaning a page
+
+T = TypeVar("T")
+
+
+class DamagedBlob(CorpusError):
+    """The kept bytes of a source file are not what they were."""
 
 
 @dataclass(frozen=True)
 class ToParse:
-    """A file to parse: its bytes, its format, and the key of the result."""
+    """A file to parse: its bytes, its format, and the key of the result. `base` is the key of its first attempt."""
 
     blob: str
     kind: str
     columns: dict[str, Any] | None
     key: str
+    base: str
 
     @classmethod
-    def of(cls, blob: str, kind: str, columns: dict[str, Any] | None, limits: Limits) -> "ToParse":
-        rows = columns if kind in ("csv", "jsonl") else None
-        return cls(blob, kind, rows, digest([blob, parsers.parser_identity(kind, rows, limits)]))
+    def of(cls, blob: str, kind: str, columns: dict[str, Any] | None, limits: Limits, attempts: dict[str, int]) -> "ToParse":
+        rows = columns if kind in parsers.TABULAR else None
+        base = digest([blob, parsers.parser_identity(kind, rows, limits)])
+        attempt = attempts.get(base, 0)
+        return cls(blob, kind, rows, digest([base, attempt]) if attempt else base, base)
 
 
 @dataclass(frozen=True)
@@ -45,36 +56,38 @@ class ToClean:
     place: int
     title: str  # used when the parser found none
     heading: bool  # whether the title becomes the first line of the text
+    format: str
     key: str
 
 
 def cleaner_identity(settings: "Cleaning", limits: Limits) -> dict[str, Any]:
-    libraries = (*personal_data.LIBRARIES, *language.LIBRARIES)
-    return {
-        "code": [cleaning.CODE, personal_data.CODE, language.CODE],
-        "libraries": {name: parsers.library_version(name) for name in libraries},
-        "personal_data": sorted(settings.personal_data),
-        "languages": sorted(settings.languages) if "phone" in settings.personal_data else [],
-        "limits": vars(limits),
-    }
+    return {"cleaning": cleaning.identity(settings), "limits": vars(limits)}
 
 
-def profile_identity() -> dict[str, Any]:
-    return {"code": duplicates.CODE, "libraries": {name: parsers.library_version(name) for name in duplicates.LIBRARIES}}
+def profile_identity(similarity: float) -> dict[str, Any]:
+    return {"code": duplicates.CODE, "bands": duplicates.bands(similarity)}
 
 
-def parse_new(lake: "Lake", files: list[ToParse], pool: Pool, limits: Limits) -> None:
-    """Parse files that have no row in the store yet. Failures are results like others."""
+def parse_new(lake: "Lake", files: dict[str, ToParse], pool: Pool, limits: Limits) -> list[str]:
+    """Parse files that have no row in the store yet, and return their keys. Failures are results like others."""
     store = lake.store("parsed", "v1", "parse")
-    tasks = [(file, str(blob_path(lake, file.blob))) for file in files]
+    new = store.missing(files)
+    tasks = [(files[key], str(blob_path(lake, files[key].blob))) for key in new]
     outcomes = pool.run(parsers.parse, ((path, f.blob, f.kind, f.columns, limits.characters) for f, path in tasks))
-    for batch in _batches(zip(tasks, outcomes, strict=True)):
-        store.append(_parsed_table([(file, _trusted(outcome, path)) for (file, path), outcome in batch]))
+    done = ((file, _trusted(outcome, path)) for (file, path), outcome in zip(tasks, outcomes, strict=True))
+    for batch in _batches(done, lambda pair: _length(pair[1])):
+        store.append(_parsed_table(batch))
+    return new
+
+
+def _length(outcome: Outcome) -> int:
+    return sum(len(piece["text"]) for piece in outcome.value[0]) if outcome.value else 0
 
 
 def _trusted(outcome: Outcome, path: str) -> Outcome:
     if outcome.detail == parsers.DAMAGED_BLOB:
-        raise CorpusError(f"{path}: {outcome.detail}; remove this file if it is there and run discover again, sources are safe")
+        Path(path).unlink(missing_ok=True)
+        raise DamagedBlob(f"{path}: {outcome.detail}; run it again, its source is read anew")
     return outcome
 
 
@@ -116,26 +129,57 @@ def _parsed_table(results: list[tuple[ToParse, Outcome]]):
 
 def clean_new(lake: "Lake", wanted: list[ToClean], settings: "Cleaning", pool: Pool, limits: Limits) -> set[str]:
     """Clean what was not cleaned under these settings yet. Returns the keys cleaned now."""
-    store = lake.store("cleaned", digest(cleaner_identity(settings, limits)), "raw")
+    store = _cleaned_store(lake, settings, limits)
     by_key = {item.key: item for item in reversed(wanted)}
     missing = store.missing(dict.fromkeys(item.key for item in wanted))
-    kinds, languages = tuple(sorted(settings.personal_data)), tuple(sorted(settings.languages))
     raw_texts = _raw_texts(lake, [by_key[key] for key in missing])
-    outcomes = pool.run(cleaning.prepare, ((title, text, kinds, languages) for title, text in raw_texts))
-    for batch in _batches(zip(missing, outcomes, strict=True)):
+    preparing = cleaning.Preparing.of(settings)
+    outcomes = grouped(pool, cleaning.prepare_many, raw_texts, lambda item: len(item[1]), preparing)
+    for batch in _batches(zip(missing, outcomes, strict=True), lambda pair: len(pair[1].value["text"]) if pair[1].value else 0):
         _append_texts(lake, {text_digest(o.value["text"]): o.value["text"] for _, o in batch if o.value})
         store.append(_cleaned_table(batch))  # after its texts: a cleaned row always has one
     return set(missing)
 
 
-def _raw_texts(lake: "Lake", wanted: list[ToClean]) -> Iterator[tuple[str, str]]:
+def cleaned(lake: "Lake", keys: list[str], settings: "Cleaning", limits: Limits) -> dict[str, dict[str, Any]]:
+    """What cleaning said of each key, without the text."""
+    return {row["raw"]: row for row in _cleaned_store(lake, settings, limits).take(keys).to_pylist()} if keys else {}
+
+
+def _cleaned_store(lake: "Lake", settings: "Cleaning", limits: Limits):
+    return lake.store("cleaned", digest(cleaner_identity(settings, limits)), "raw")
+
+
+def grouped(
+    pool: Pool, function: Callable[..., list[Any]], items: Iterable[T], size: Callable[[T], int], *more: Any
+) -> Iterator[Outcome]:
+    """`function(items, *more)` on groups of items, one outcome per item. A group that fails is tried item by item."""
+    groups: list[list[T]] = []
+
+    def tasks() -> Iterator[tuple[Any, ...]]:
+        for group in _batches(items, size, BATCH, GROUP_CHARACTERS):
+            groups.append(group)
+            yield (group, *more)
+
+    for outcome in pool.run(function, tasks()):
+        group = groups.pop(0)
+        if outcome.reason and len(group) > 1:
+            for alone in pool.run(function, (([item], *more) for item in group)):
+                yield Outcome(alone.value[0]) if alone.value else alone
+        elif outcome.reason:
+            yield outcome
+        else:
+            yield from (Outcome(value) for value in outcome.value)
+
+
+def _raw_texts(lake: "Lake", wanted: list[ToClean]) -> Iterator[tuple[str, str, str]]:
     store = lake.store("parsed", "v1", "parse")
-    for batch in _batches(wanted):
+    for batch in _batches(wanted, lambda _: 0):
         rows = {row["parse"]: row["texts"] for row in store.take([item.parse for item in batch], ["texts"]).to_pylist()}
         for item in batch:
             found = rows[item.parse][item.place]
             title = found["title"].strip() or item.title
-            yield title, f"# {title}\n\n{found['text']}" if item.heading else found["text"]
+            yield title, f"# {title}\n\n{found['text']}" if item.heading else found["text"], item.format
 
 
 def _append_texts(lake: "Lake", texts: dict[str, str]) -> None:
@@ -152,12 +196,12 @@ def _cleaned_table(batch: list[tuple[str, Outcome]]):
 
     rows = []
     for key, outcome in batch:
-        value = outcome.value or {"title": "", "text": "", "language": "", "replaced": []}
+        value = outcome.value or {"title": "", "text": "", "language": "", "replaced": [], "reason": "", "detail": ""}
         rows.append(
             {
                 "raw": key,
-                "reason": f"cleaner_{outcome.reason}" if outcome.reason else "",
-                "detail": outcome.detail,
+                "reason": f"cleaner_{outcome.reason}" if outcome.reason else value["reason"],
+                "detail": outcome.detail or value["detail"],
                 "title": value["title"],
                 "language": value["language"],
                 "replaced": value["replaced"],
@@ -174,25 +218,6 @@ def _cleaned_table(batch: list[tuple[str, Outcome]]):
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def profile_new(lake: "Lake", contents: Iterable[str], pool: Pool) -> None:
-    """Signatures and paragraph digests of texts that have none yet. Raises `CorpusError` when a text cannot be profiled."""
-    import pyarrow as pa
-
-    store = lake.store("profiles", digest(profile_identity()), "content_hash")
-    missing = store.missing(contents)
-    texts = (text for batch in _batches(missing) for text in stored_texts(lake, batch))
-    schema = pa.schema(
-        [("content_hash", pa.string()), ("signature", pa.list_(pa.int64())), ("paragraphs", pa.list_(pa.string()))]
-    )
-    for batch in _batches(zip(missing, pool.run(duplicates.profile, ((text,) for text in texts)), strict=True)):
-        for content, outcome in batch:
-            if outcome.reason:
-                raise CorpusError(
-                    f"text {content}: comparing it with others {outcome.reason} ({outcome.detail}); raise the limits"
-                )
-        store.append(pa.Table.from_pylist([{"content_hash": c, **outcome.value} for c, outcome in batch], schema=schema))
-
-
 def stored_texts(lake: "Lake", contents: Iterable[str]) -> list[str]:
     """The cleaned texts of these content hashes, in the order given; a repeated hash gives its text again."""
     wanted = list(contents)
@@ -201,7 +226,16 @@ def stored_texts(lake: "Lake", contents: Iterable[str]) -> list[str]:
     return [place[content] for content in wanted]
 
 
-def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
-    rest = iter(items)
-    while batch := list(islice(rest, BATCH)):
+def _batches(
+    items: Iterable[T], size: Callable[[T], int], count: int = BATCH, characters: int = BATCH_CHARACTERS
+) -> Iterator[list[T]]:
+    batch: list[T] = []
+    total = 0
+    for item in items:
+        batch.append(item)
+        total += size(item)
+        if len(batch) >= count or total >= characters:
+            yield batch
+            batch, total = [], 0
+    if batch:
         yield batch

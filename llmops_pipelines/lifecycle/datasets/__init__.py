@@ -8,9 +8,9 @@ from .examples import training_examples
 from .leaks import leaks
 from .prompts import prompt
 from .questions import CODE as _QUESTIONS
-from .questions import QuestionsError, eval_questions
+from .questions import QuestionsError, eval_questions, train_side
 from .splits import side
 
 CODES = {"eval_questions": _QUESTIONS, "training_examples": _EXAMPLES}
 
-__all__ = ["CODES", "QuestionsError", "eval_questions", "leaks", "prompt", "side", "training_examples"]
+__all__ = ["CODES", "QuestionsError", "eval_questions", "leaks", "prompt", "side", "train_side", "training_examples"]

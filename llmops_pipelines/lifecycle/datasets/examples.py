@@ -18,7 +18,7 @@ from .pairs import pairs
 from .prompts import completion, prompt
 from .questions import Placed, Question, QuestionsError, load, place, texts_of
 from .shelf import Passage, Shelf
-from .splits import side
+from .splits import side, trainable
 from .wording import copied_from, owners, plain
 
 CODE = "training_examples/2"
@@ -98,13 +98,17 @@ def training_examples(
 def _shelf(
     lake: Lake, documents: Version, chunks: Version, held_out: float, held: dict[int, set[str]], dropped: Counter
 ) -> Shelf:
-    cluster = dict(zip(*(documents.table().column(name).to_pylist() for name in ("doc_id", "cluster")), strict=True))
-    table = chunks.table().select(["doc_id", "start", "end"]).to_pylist()
+    known = documents.table(columns=["doc_id", "cluster", "consent", "trust"]).to_pylist()
+    cluster = {row["doc_id"]: row["cluster"] for row in known}
+    may_be_learnt = {row["doc_id"] for row in known if trainable(row["consent"], row["trust"])}
+    table = chunks.table(columns=["doc_id", "start", "end"]).to_pylist()
     found = []
     for row, text in zip(table, index.passages(lake, chunks), strict=True):
         if side(cluster[row["doc_id"]], held_out) != "train":
             continue
-        if copied_from(text, held):
+        if row["doc_id"] not in may_be_learnt:
+            dropped["no_consent_or_trust"] += 1
+        elif copied_from(text, held):
             dropped["passage_like_held_out_text"] += 1
         else:
             found.append(Passage(cluster=cluster[row["doc_id"]], text=text, **row))

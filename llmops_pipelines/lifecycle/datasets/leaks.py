@@ -9,6 +9,7 @@ from llmops_pipelines.lifecycle.lake import Version
 
 from .prompts import parts
 from .questions import read
+from .splits import trainable
 from .wording import copied_from, merged, plain
 
 SHOWN = 5
@@ -16,7 +17,9 @@ SHOWN = 5
 
 def leaks(eval_questions: Version, training_examples: Version, documents: Version) -> list[str]:
     """One sentence per kind of leak: a document, a cluster, a question or a passage on both sides. Empty when clean."""
-    cluster = dict(zip(*(documents.table().column(name).to_pylist() for name in ("doc_id", "cluster")), strict=True))
+    known = documents.table(columns=["doc_id", "cluster", "consent", "trust"]).to_pylist()
+    cluster = {row["doc_id"]: row["cluster"] for row in known}
+    forbidden = {row["doc_id"] for row in known if not trainable(row["consent"], row["trust"])}
     asked = list(read(eval_questions))
     trained = training_examples.table().to_pylist()
     held_documents = {doc_id for question in asked for doc_id in question.documents}
@@ -30,6 +33,7 @@ def leaks(eval_questions: Version, training_examples: Version, documents: Versio
     copies = {copied_from(block, held_windows) for block in contexts} - {None}
     found = {
         "documents are quoted in training and asked about in evaluation": held_documents & read_documents,
+        "documents without consent to training, or untrusted, are quoted in training": forbidden & read_documents,
         "document clusters are on both sides": held_clusters & read_clusters,
         "evaluation questions are asked in training": {held_questions[q] for q in questions if q in held_questions},
         "evaluation documents have a nearly identical passage in training": copies,

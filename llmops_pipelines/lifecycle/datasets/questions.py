@@ -156,6 +156,12 @@ def eval_questions(lake: Lake, documents: Version, questions: Questions, project
     return lake.once("eval_questions", code=CODE, config=config, parents=[documents], write=write)
 
 
+def train_side(documents: Version, questions: Questions, project: Path) -> list[Question]:
+    """Answerable questions about documents that are not held out: what settings may be chosen by, since the gate is not."""
+    placed = place(load(questions, project), documents, questions.held_out)
+    return [question for question in placed.train if question.answerable]
+
+
 def texts_of(lake: Lake, documents: Version, doc_ids: set[str]) -> dict[str, str]:
     """Cleaned text of each document."""
     table = documents.table().select(["doc_id", "content_hash"]).to_pylist()

@@ -15,3 +15,8 @@ def side(cluster: str, held_out: float) -> Side:
     only from "train" to "held_out"."""
     place = int.from_bytes(hashlib.sha256(f"split:{cluster}".encode()).digest()[:8], "big") / 2**64
     return "held_out" if place < held_out else "train"
+
+
+def trainable(consent: str, trust: str) -> bool:
+    """Whether a model may learn from a document: its owners agreed, and its source is trusted."""
+    return consent == "search_and_training" and trust == "trusted"

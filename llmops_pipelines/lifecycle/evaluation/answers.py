@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from llmops_pipelines.config.pipeline import Answers, Embeddings
 from llmops_pipelines.lifecycle import datasets
-from llmops_pipelines.lifecycle.index import Hit, Retriever
+from llmops_pipelines.lifecycle.index import EVERYTHING, Hit, Retriever, Settings, Where
 from llmops_pipelines.lifecycle.lake import Draft, Lake, Refusal, Version, digest
 from llmops_pipelines.lifecycle.lake.digests import text_digest
 
@@ -20,7 +20,7 @@ from .generation import Generator
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
-CODE = "answers/1"
+CODE = "answers/2"
 RANKED = 10  # passages retrieved per question, for the ranking metrics; the model reads the first few of them
 SAVE_EVERY = 64  # answers generated between two writes to the store: what a crash can cost
 
@@ -32,7 +32,7 @@ class EvaluationError(Refusal):
 class Retrieves(Protocol):
     """Whatever finds passages for questions; `index.Retriever` in the product."""
 
-    def search(self, questions: list[str], k: int) -> list[list[Hit]]: ...
+    def search(self, questions: list[str], k: int, where: Where) -> list[list[Hit]]: ...
 
 
 @dataclass(frozen=True)
@@ -60,15 +60,19 @@ def answer(
     lake: Lake,
     eval_questions: Version,
     index: Version,
-    chunks: Version,
+    retrieval_settings: Version,
     base: Version,
     checkpoint: Version,
     settings: Answers,
     embeddings: Embeddings,
     connect: "Callable[[], QdrantClient] | None" = None,
+    secrets: "Callable[[str], str | None] | None" = None,
+    project: Path = Path(),
     retriever: Retrieves | None = None,
 ) -> Version:
     """Asset answers, one row per question and candidate ("base", "fine_tuned"). `retriever` replaces the one over `index`.
+
+    The questions are ours, so whatever groups may see a passage, it is found.
 
     Raises `EvaluationError` when the checkpoint was trained on other base weights than those of `base`.
     """
@@ -79,12 +83,13 @@ def answer(
         if retriever is not None:
             asked = _ask(retriever, rows, settings.passages)
         else:
-            with Retriever.open(lake, index, chunks, embeddings, connect=connect) as finder:
+            asking = Settings.of(retrieval_settings)
+            with Retriever.open(lake, index, embeddings, asking, connect, secrets, project) as finder:
                 asked = _ask(finder, rows, settings.passages)
         _write(draft, asked, {candidate.name: _answers(lake, candidate, asked, settings, draft) for candidate in candidates})
 
     config = {"passages": settings.passages, "max_new_tokens": settings.max_new_tokens}
-    parents = [eval_questions, index, chunks, base, checkpoint]
+    parents = [eval_questions, index, retrieval_settings, base, checkpoint]
     return lake.once("answers", code=CODE, config=config, parents=parents, write=write)
 
 
@@ -107,10 +112,10 @@ def _candidates(base: Version, checkpoint: Version, settings: Answers) -> list[C
 
 
 def _ask(finder: Retrieves, rows: list[dict[str, str]], passages: int) -> list[Asked]:
-    hits = finder.search([row["question"] for row in rows], max(RANKED, passages))
+    hits = finder.search([row["question"] for row in rows], max(RANKED, passages), EVERYTHING)
     asked = []
     for row, found in zip(rows, hits, strict=True):
-        text = datasets.prompt([hit.text for hit in found[:passages]], row["question"])
+        text = datasets.prompt([hit.context or hit.text for hit in found[:passages]], row["question"])
         chunk_ids, doc_ids = [hit.chunk_id for hit in found], [hit.doc_id for hit in found]
         asked.append(Asked(row["id"], chunk_ids, doc_ids, text, text_digest(text)))
     return asked

@@ -4,26 +4,34 @@ from . import checks
 from .embedder import Embedder
 from .embedding import CODE as _EMBED
 from .embedding import embed, vectors
+from .engines.contract import EVERYTHING, Where
 from .errors import IndexingError
 from .indexing import CODE as _BUILD
 from .indexing import build
 from .passages import CODE as _CUT
-from .passages import cut, embedded_texts, passages
-from .retrieval import Hit, Retriever
+from .passages import cut, passages
+from .retrieval import NO_GROUP, Hit, Retriever, Settings
+from .tuning import CODE as _TUNE
+from .tuning import TuningQuestion, tune
 
-CODES = {"chunks": _CUT, "embeddings": _EMBED, "index": _BUILD}
+CODES = {"chunks": _CUT, "embeddings": _EMBED, "index": _BUILD, "retrieval_settings": _TUNE}
 
 __all__ = [
     "CODES",
+    "EVERYTHING",
+    "NO_GROUP",
     "Embedder",
     "Hit",
     "IndexingError",
     "Retriever",
+    "Settings",
+    "TuningQuestion",
+    "Where",
     "build",
     "checks",
     "cut",
     "embed",
-    "embedded_texts",
     "passages",
+    "tune",
     "vectors",
 ]

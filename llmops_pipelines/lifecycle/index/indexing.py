@@ -1,50 +1,57 @@
 """Stage `build`: chunks and their vectors to a searchable index version, by applying only what changed since the one before.
 
-Nothing is visible before `verification` has asked the engine itself.
+Nothing is visible before `verification` has asked the engine itself. What a build writes is decided in `changes`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmops_pipelines.config.pipeline import Index
-from llmops_pipelines.lifecycle.lake import Draft, Lake, Store, Version
+from llmops_pipelines.lifecycle.lake import Draft, Lake, Version
+from llmops_pipelines.lifecycle.lake.digests import digest
 from llmops_pipelines.lifecycle.lake.versions import DamagedVersion
 
-from .embedding import vector_store, vectors_of
-from .engines.contract import Point, Writer, contents_digest, ids_digest
+from . import lexical
+from .changes import Changes, write
+from .embedding import vector_store
+from .engines.contract import LAYOUT, Writer
 from .errors import IndexingError
-from .soundness import refuse_faults
 from .verification import verify
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
-CODE = "index-1"
-POINTS_AT_ONCE = 10_000
+CODE = "index-2"
 
 Connect = Callable[[], "QdrantClient"]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be built: where, under which identity, with which points."""
+    """What is to be built: where, and under which identity."""
 
     name: str
     engine: str
     embedder: str
     chunker: str
     dimension: int
+    quantization: str
 
     @property
     def collection(self) -> str:
-        """Another embedder or chunker is another collection: their vectors and chunks never mix."""
-        return f"{self.name}-{self.embedder[:8]}-{self.chunker[:8]}"
+        """Another embedder, chunker or kind of index is another collection: their vectors and chunks never mix."""
+        kind = digest({"lexical": lexical.identity(), "layout": LAYOUT, "quantization": self.quantization})
+        return f"{self.name}-{self.embedder[:8]}-{self.chunker[:8]}-{kind[:8]}"
 
     @property
     def identity(self) -> dict[str, str]:
         return {"embedder": self.embedder, "chunker": self.chunker}
+
+    @property
+    def place(self) -> str:
+        return f"index {self.collection}"
 
 
 def build(lake: Lake, chunks: Version, embeddings: Version, settings: Index, connect: Connect | None, name: str) -> Version:
@@ -62,6 +69,7 @@ def build(lake: Lake, chunks: Version, embeddings: Version, settings: Index, con
         embedder=described["fingerprint"],
         chunker=chunks.json("chunker")["fingerprint"],
         dimension=described["dimension"],
+        quantization=settings.quantization,
     )
     if plan.engine == "server" and connect is None:
         raise IndexingError(f"index.url: {settings.url} is set, but no connection to a Qdrant server was given")
@@ -77,66 +85,34 @@ def build(lake: Lake, chunks: Version, embeddings: Version, settings: Index, con
     return version
 
 
-def _points(chunks: Version) -> list[Point]:
-    columns = [chunks.table().column(name).to_pylist() for name in ("chunk_id", "doc_id", "text_hash")]
-    return [Point(chunk, doc, doc.split("/", 1)[0], text) for chunk, doc, text in zip(*columns, strict=True)]
-
-
 def _write(lake: Lake, draft: Draft, chunks: Version, plan: Plan, connect: Connect | None) -> None:
-    points = _points(chunks)
-    if not points:
-        raise IndexingError(f"index {plan.collection}: there are no chunks to index; the published index stays as it is")
+    if not chunks.rows():
+        raise IndexingError(f"{plan.place}: there are no chunks to index; the published index stays as it is")
     writer = _edge_writer(lake, draft, plan) if plan.engine == "edge" else _server_writer(lake, plan, connect)
     with closing(writer):
-        facts = _apply(writer, points, vector_store(lake, plan.embedder), plan)
-        sequence = writer.seal()
-    held = {point.chunk_id: point.text_hash for point in points}
+        changes, verified = _apply(lake, writer, chunks, plan)
+        sequence = writer.seal(changes.wanted.contents_digest)
     content = {
-        "count": len(points),
-        "ids_digest": ids_digest(list(held)),
-        "contents_digest": contents_digest(held),
+        "count": len(changes.wanted),
+        "ids_digest": changes.wanted.ids_digest,
+        "contents_digest": changes.wanted.contents_digest,
         **plan.identity,
     }
     draft.json("content", content)
     where = {"engine": plan.engine, "collection": plan.collection, "sequence": sequence, "dimension": plan.dimension}
+    where |= {"languages": dict(sorted(changes.languages.items())), "quantization": plan.quantization, "ef": verified["ef"]}
     draft.json("index", content | where, data=False)  # the same content may stand at another place: that is no other data
-    draft.facts.update(facts, engine=plan.engine, collection=plan.collection, sequence=sequence)
+    draft.facts.update(changes.facts, **verified, engine=plan.engine, collection=plan.collection, sequence=sequence)
+    if copied := getattr(writer, "copied", None):
+        draft.facts["base_taken_by"] = copied
 
 
-def _apply(writer: Writer, points: list[Point], store: Store, plan: Plan) -> dict[str, Any]:
-    """Bring the writer from what it holds to `points`, and verify. Returns the facts."""
-    before = writer.holdings()
-    wanted = {point.chunk_id: point.text_hash for point in points}
-    new = [point for point in points if before.get(point.chunk_id) != point.text_hash]
-    for batch in _portions(new):  # all vectors are looked at before the first is written
-        _sound_vectors(batch, store, plan.dimension)
-    changed = [point.chunk_id for point in new if point.chunk_id in before]
-    gone = sorted(before.keys() - wanted.keys())
-    writer.remove(gone + changed)
-    for batch in _portions(new):
-        writer.upsert(batch, _sound_vectors(batch, store, plan.dimension))
+def _apply(lake: Lake, writer: Writer, chunks: Version, plan: Plan) -> tuple[Changes, dict[str, Any]]:
+    """Bring the writer from what it holds to the chunks, and verify. Returns what was done and the facts of verification."""
+    store = vector_store(lake, plan.embedder)
+    changes = write(lake, writer, chunks, store, plan.dimension, plan.place)
     with closing(writer.reader()) as reader:
-        samples = verify(reader, points, store, plan.dimension, f"index {plan.collection}")
-    return {
-        "points": len(points),
-        "upserted": len(new),
-        "deleted": len(gone),
-        "kept": len(points) - len(new),
-        "built": "incremental" if before else "cold",
-        "verified_samples": samples,
-    }
-
-
-def _portions(points: list[Point]) -> Iterable[list[Point]]:
-    return (points[at : at + POINTS_AT_ONCE] for at in range(0, len(points), POINTS_AT_ONCE))
-
-
-def _sound_vectors(points: list[Point], store: Store, dimension: int):
-    hashes = list(dict.fromkeys(point.text_hash for point in points))
-    place = {text_hash: row for row, text_hash in enumerate(hashes)}
-    rows = vectors_of(store, hashes, dimension)[[place[point.text_hash] for point in points]]
-    refuse_faults(rows, dimension, [point.chunk_id for point in points])
-    return rows
+        return changes, verify(lake, reader, changes, store, plan.dimension, plan.place)
 
 
 def _edge_writer(lake: Lake, draft: Draft, plan: Plan) -> Writer:
@@ -147,7 +123,8 @@ def _edge_writer(lake: Lake, draft: Draft, plan: Plan) -> Writer:
     except DamagedVersion:
         before = None  # then from nothing: the result is the same
     same = before and all(before.json("index")[key] == getattr(plan, key) for key in ("engine", "collection"))
-    return EdgeWriter(draft.file("edge", data=False), plan.dimension, before.file("edge") if before and same else None)
+    base = before.file("edge") if before and same else None
+    return EdgeWriter(draft.file("edge", data=False), plan.dimension, base, plan.quantization)
 
 
 def _server_writer(lake: Lake, plan: Plan, connect: Connect | None, sequence: int | None = None) -> Writer:
@@ -155,21 +132,23 @@ def _server_writer(lake: Lake, plan: Plan, connect: Connect | None, sequence: in
     from .engines.server import ServerWriter
 
     if connect is None:
-        raise IndexingError(f"index {plan.collection}: a Qdrant server is needed, but no connection was given")
+        raise IndexingError(f"{plan.place}: a Qdrant server is needed, but no connection was given")
     known = [version.json("index") for version in lake.versions("index")] if sequence is None else []
     above = max((found["sequence"] for found in known if found["collection"] == plan.collection), default=0)
     collection = Collection(connect(), plan.collection)
-    return ServerWriter(collection, plan.dimension, plan.identity, above=above, sequence=sequence)
+    return ServerWriter(collection, plan.dimension, plan.identity, above, sequence, plan.quantization)
 
 
 def _restore(lake: Lake, version: Version, chunks: Version, plan: Plan, connect: Connect | None) -> None:
     """A published version whose server lost it (or was replaced) is written there again, at its own sequence number."""
-    from .engines.collection import Collection, sealed
+    from .engines.collection import Collection
 
     index = version.json("index")
     assert connect is not None
-    if sealed(Collection(connect(), plan.collection).metadata()).get(index["sequence"]) == index["contents_digest"]:
+    if Collection(connect(), plan.collection).state().sealed.get(index["sequence"]) == index["contents_digest"]:
         return
     with closing(_server_writer(lake, plan, connect, index["sequence"])) as writer:
-        _apply(writer, _points(chunks), vector_store(lake, plan.embedder), plan)
-        writer.seal()
+        changes, _ = _apply(lake, writer, chunks, plan)
+        if changes.wanted.contents_digest != index["contents_digest"]:
+            raise IndexingError(f"{plan.place}: version {index['sequence']} cannot be written again, its chunks are not those")
+        writer.seal(changes.wanted.contents_digest)

@@ -13,6 +13,7 @@ from typing import Any
 from llmops_pipelines.config.pipeline import Embeddings
 from llmops_pipelines.lifecycle.lake.digests import digest, file_digest
 
+from . import bert
 from .errors import IndexingError
 
 CODE = "embedder-1"
@@ -32,7 +33,8 @@ class ModelFiles:
     def find(cls, settings: Embeddings) -> "ModelFiles":
         """The folder named in the settings, the packaged MiniLM, or the hub cache at the pinned revision; never the network."""
         files = cls(_folder(settings), settings)
-        for name in ("modules.json", "config.json", "tokenizer.json", "model.safetensors"):
+        counts_only = ("config.json", "tokenizer.json")  # all that is asked of it beside an endpoint
+        for name in counts_only if settings.endpoint else ("modules.json", *counts_only, "model.safetensors"):
             if not files.path(name).is_file():
                 raise IndexingError(
                     f"embeddings.model: {files.folder} has no {name}; save the model with sentence-transformers and safetensors"
@@ -46,6 +48,8 @@ class ModelFiles:
     @cached_property
     def modules(self) -> list[dict[str, str]]:
         listing = self.folder / "modules.json"
+        if not listing.is_file() and self.settings.endpoint:
+            return []
         if not listing.is_file():
             raise IndexingError(f"embeddings.model: {self.folder} has no modules.json, so it is no sentence-transformers model")
         return [
@@ -54,7 +58,7 @@ class ModelFiles:
 
     @property
     def transformer(self) -> str:
-        return self.modules[0]["path"]
+        return self.modules[0]["path"] if self.modules else ""
 
     @cached_property
     def pooling(self) -> str:
@@ -66,8 +70,15 @@ class ModelFiles:
 
     @property
     def plain(self) -> bool:
-        """True for transformer, mean pooling, normalisation: what needs no sentence-transformers (its import takes 6 s)."""
-        return [m["type"] for m in self.modules] == ["Transformer", "Pooling", "Normalize"] and self.pooling == "mean"
+        """True for BERT, mean or first state, normalisation: what needs no sentence-transformers (its import takes 6 s)."""
+        return (
+            [m["type"] for m in self.modules][:2] == ["Transformer", "Pooling"]
+            and all(m["type"] == "Normalize" for m in self.modules[2:])  # vectors are normalised in any case
+            and self.pooling in ("mean", "cls")
+            and bert.understood(_json(self.path("config.json")))
+            and not self._said("sentence_bert_config.json").get("do_lower_case")
+            and not self._said("config_sentence_transformers.json").get("default_prompt_name")
+        )
 
     @cached_property
     def dimension(self) -> int:
@@ -81,8 +92,7 @@ class ModelFiles:
     @cached_property
     def max_length(self) -> int:
         """Most tokens of a text that the model reads, [CLS] and [SEP] included. tokenizer.json says otherwise and is wrong."""
-        listed = self.path("sentence_bert_config.json")
-        length = _json(listed).get("max_seq_length") if listed.is_file() else None
+        length = self._said("sentence_bert_config.json").get("max_seq_length")
         return int(length or _json(self.path("config.json"))["max_position_embeddings"])
 
     @cached_property
@@ -115,6 +125,10 @@ class ModelFiles:
                 f"embeddings.sha256: {weights} has sha256 {actual}, the settings say {self.settings.sha256}; "
                 "use the weights you meant, or write down the new sha256 (every text is then embedded again)"
             )
+
+    def _said(self, name: str) -> dict[str, Any]:
+        """A configuration that not every model has."""
+        return _json(path) if (path := self.path(name)).is_file() else {}
 
     def _config_of(self, kind: str) -> dict[str, Any]:
         path = next((m["path"] for m in self.modules if m["type"] == kind), None)

@@ -4,11 +4,14 @@ A document's text and title are cut once, whatever happens around it; the table 
 """
 
 import uuid
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from llmops_pipelines.config.pipeline import Chunks, Embeddings
 from llmops_pipelines.lifecycle import corpus
+from llmops_pipelines.lifecycle.compute import HERE, Compute
 from llmops_pipelines.lifecycle.lake import Draft, Lake, Store, Version
 from llmops_pipelines.lifecycle.lake.digests import text_digest
 
@@ -18,23 +21,33 @@ from .model_files import ModelFiles
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CODE = "cut-1"
+CODE = "cut-2"
 NAMESPACE = uuid.UUID("6b0c7f5e-3a55-5c1e-9d0f-7d2c1a3f5b11")  # of chunk ids; a new one would rename every chunk there is
-DOCUMENTS_AT_ONCE = 2048
+DOCUMENTS_AT_ONCE = 1024
+TRAVELS = ("language", "licence", "access", "consent", "trust")  # what is said of a document holds for its chunks
 
 
-def cut(lake: Lake, documents: Version, chunks: Chunks, embeddings: Embeddings) -> Version:
-    """Cut documents into passages. Asset `chunks`, one row per passage, sorted by doc_id and ordinal.
+def cut(lake: Lake, documents: Version, chunks: Chunks, embeddings: Embeddings, compute: Compute = HERE) -> Version:
+    """Cut documents into passages. Asset `chunks`, one row per passage, in the order of documents.
 
-    Columns: chunk_id, doc_id, content_hash, ordinal, start, end (characters of the cleaned text), tokens (of the embedding
-    model, without special ones), heading, title, head (the line that is embedded above the passage), text_hash (sha256 of
-    the text that is embedded). Raises IndexingError for settings that the model cannot serve.
+    Columns: chunk_id, doc_id, source, content_hash, ordinal, start, end (characters of the cleaned text), tokens (of the
+    embedding model, without special ones), page (from 1; 0 without pages), heading, title, head (what is embedded above the
+    passage), text_hash (sha256 of the text that is embedded), and what travels with the document: language, licence, access,
+    consent, trust. Raises IndexingError for settings that the model cannot serve.
     """
     chunker = Chunker(ModelFiles.find(embeddings), chunks)
-    config = {"chunker": chunker.fingerprint}
     return lake.once(
-        "chunks", code=CODE, config=config, parents=[documents], write=lambda draft: _write(lake, draft, documents, chunker)
+        "chunks",
+        code=CODE,
+        config={"chunker": chunker.fingerprint},
+        parents=[documents],
+        write=lambda draft: _write(lake, draft, documents, chunker, compute),
     )
+
+
+def chunk_id(doc_id: str, content_hash: str, chunker: str, ordinal: int) -> str:
+    """The name of a chunk for ever: UUIDv5 of where it stands, what stands there, and who cut it."""
+    return str(uuid.uuid5(NAMESPACE, "\n".join((doc_id, content_hash, chunker, str(ordinal)))))
 
 
 def passages(lake: Lake, chunks: Version) -> list[str]:
@@ -42,106 +55,134 @@ def passages(lake: Lake, chunks: Version) -> list[str]:
     return slices(lake, chunks.table())
 
 
-def embedded_texts(lake: Lake, chunks: Version) -> list[str]:
-    """What is embedded for each chunk, in row order: the line with title and headings, then the passage."""
-    return texts_to_embed(lake, chunks.table())
-
-
-def slices(lake: Lake, rows: "pa.Table") -> list[str]:
+def slices(lake: Lake, rows: "pa.Table | pa.RecordBatch") -> list[str]:
     """The passages of some rows of the chunks table, read from the texts store."""
     hashes, starts, ends = (rows.column(name).to_pylist() for name in ("content_hash", "start", "end"))
     texts = corpus.texts(lake, hashes)
     return [text[start:end] for text, start, end in zip(texts, starts, ends, strict=True)]
 
 
-def texts_to_embed(lake: Lake, rows: "pa.Table") -> list[str]:
+def texts_to_embed(lake: Lake, rows: "pa.Table | pa.RecordBatch") -> list[str]:
     heads = rows.column("head").to_pylist()
-    return [_with_head(head, text) for head, text in zip(heads, slices(lake, rows), strict=True)]
+    return [with_head(head, text) for head, text in zip(heads, slices(lake, rows), strict=True)]
 
 
-def _with_head(head: str, text: str) -> str:
+def with_head(head: str, text: str) -> str:
     return f"{head}\n{text}" if head else text
 
 
-def _write(lake: Lake, draft: Draft, documents: Version, chunker: Chunker) -> None:
+@dataclass(frozen=True)
+class CutTexts:
+    """Stage function: batches of (key, title, format, text) to batches of (key, passages)."""
+
+    chunker: Chunker
+
+    def __call__(self, batch: "pa.RecordBatch") -> "pa.RecordBatch":
+        import pyarrow as pa
+
+        keys, titles, formats, texts = (batch.column(name).to_pylist() for name in ("key", "title", "format", "text"))
+        made = []
+        for title, text, cuts in zip(titles, texts, self.chunker.cut(texts, formats), strict=True):
+            heads = self.chunker.heads(title, {cut.heading for cut in cuts})
+            made.append(
+                [
+                    {
+                        "start": cut.start,
+                        "end": cut.end,
+                        "tokens": cut.tokens,
+                        "page": cut.page,
+                        "heading": cut.heading,
+                        "head": (head := "\n".join(filter(None, (heads[cut.heading], cut.lead)))),
+                        "text_hash": text_digest(with_head(head, text[cut.start : cut.end])),
+                    }
+                    for cut in cuts
+                ]
+            )
+        schema = _cut_schema()
+        return pa.RecordBatch.from_arrays([pa.array(keys), pa.array(made, schema.field("passages").type)], schema=schema)
+
+
+def _cut_schema() -> "pa.Schema":
     import pyarrow as pa
 
-    rows = documents.table().select(["doc_id", "content_hash", "title"]).sort_by("doc_id").to_pylist()
+    numbers = [("start", pa.int64()), ("end", pa.int64()), ("tokens", pa.int32()), ("page", pa.int32())]
+    passage = pa.struct([*numbers, *((name, pa.string()) for name in ("heading", "head", "text_hash"))])
+    return pa.schema([("key", pa.string()), ("passages", pa.list_(passage))])
+
+
+def _write(lake: Lake, draft: Draft, documents: Version, chunker: Chunker, compute: Compute) -> None:
     store = lake.store("chunks", chunker.fingerprint, "key")
-    wanted = {_key(row): row for row in rows}
-    missing = store.missing(wanted)
-    for at in range(0, len(missing), DOCUMENTS_AT_ONCE):
-        _cut_into(lake, store, chunker, [wanted[key] for key in missing[at : at + DOCUMENTS_AT_ONCE]])
-    found = store.take(wanted, ["passages"]).to_pylist() if wanted else []
-    cuts = {row["key"]: row["passages"] for row in found}
-    table = pa.Table.from_pylist(list(_chunk_rows(rows, cuts, chunker.fingerprint)), schema=_schema())
-    draft.table("chunks", table)
+    columns = ["doc_id", "source", "content_hash", "title", "format", *TRAVELS]
+    counts: Counter[str] = Counter()
+    most = 0
+    with draft.writer("chunks", _schema()) as write:
+        for rows in documents.batches(columns=columns, rows=DOCUMENTS_AT_ONCE):
+            keys = [
+                text_digest(f"{content}\n{form}\n{title}")
+                for content, form, title in zip(
+                    *(rows.column(c).to_pylist() for c in ("content_hash", "format", "title")), strict=True
+                )
+            ]
+            counts["cut"] += _cut_new(lake, store, chunker, rows, keys, compute)
+            cuts = store.take(keys, ["passages"])
+            place = {key: row for row, key in enumerate(cuts.column("key").to_pylist())}
+            found = cuts.column("passages").combine_chunks().take([place[key] for key in keys])
+            table = _chunk_rows(rows, found, chunker.fingerprint)
+            write(table)
+            counts["documents"] += rows.num_rows
+            counts["distinct"] += len(place)
+            counts["documents_without_text"] += sum(length == 0 for length in found.value_lengths().to_pylist())
+            counts["chunks"] += table.num_rows
+            tokens = table.column("tokens").to_numpy()
+            counts["tokens"] += int(tokens.sum())
+            most = max(most, int(tokens.max(initial=0)))
     draft.json("chunker", {"fingerprint": chunker.fingerprint, **chunker.settings.model_dump()})
-    draft.facts.update(_facts(table, rows, cuts, len(missing)))
+    draft.facts.update({name: counts[name] for name in ("chunks", "documents", "documents_without_text", "cut")})
+    draft.facts["reused_cut"] = counts["distinct"] - counts["cut"]
+    draft.facts["tokens_mean"] = round(counts["tokens"] / max(counts["chunks"], 1), 1)
+    draft.facts["tokens_most"] = most
 
 
-def _key(row: dict[str, Any]) -> str:
-    """The title belongs to the key, because it is embedded with the text."""
-    return text_digest(f"{row['content_hash']}\n{row['title'] or ''}")
-
-
-def _cut_into(lake: Lake, store: Store, chunker: Chunker, rows: list[dict[str, Any]]) -> None:
+def _cut_new(lake: Lake, store: Store, chunker: Chunker, rows: "pa.RecordBatch", keys: list[str], compute: Compute) -> int:
+    """Cut the texts of these documents that were not cut yet. Returns how many."""
     import pyarrow as pa
 
-    texts = corpus.texts(lake, [row["content_hash"] for row in rows])
-    made = []
-    for row, text, cuts in zip(rows, texts, chunker.cut(texts), strict=True):
-        heads = {heading: chunker.head(row["title"] or "", heading) for heading in {cut.heading for cut in cuts}}
-        made.append(
-            [
-                {
-                    "start": cut.start,
-                    "end": cut.end,
-                    "tokens": cut.tokens,
-                    "heading": cut.heading,
-                    "head": heads[cut.heading],
-                    "text_hash": text_digest(_with_head(heads[cut.heading], text[cut.start : cut.end])),
-                }
-                for cut in cuts
-            ]
-        )
-    passage = pa.struct(
-        [("start", pa.int64()), ("end", pa.int64()), ("tokens", pa.int32())]
-        + [(name, pa.string()) for name in ("heading", "head", "text_hash")]
+    missing = set(store.missing(keys))
+    first = {key: row for row, key in reversed(list(enumerate(keys))) if key in missing}
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        chosen = rows.take(pa.array(sorted(first.values()), pa.int64()))
+        texts = corpus.texts(lake, chosen.column("content_hash").to_pylist())
+        columns = {"key": [keys[row] for row in sorted(first.values())], "text": texts}
+        yield pa.RecordBatch.from_pydict(columns | {"title": chosen.column("title"), "format": chosen.column("format")})
+
+    if first:
+        store.append(pa.Table.from_batches(list(compute.map(CutTexts(chunker), batches()))))
+    return len(first)
+
+
+def _chunk_rows(rows: "pa.RecordBatch", cuts: "pa.ListArray", chunker: str) -> "pa.Table":
+    """Documents joined with their passages; one row per passage."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    parent = pc.list_parent_indices(cuts)
+    passages = dict(zip((field.name for field in cuts.type.value_type), cuts.flatten().flatten(), strict=True))
+    known = {name: rows.column(name).take(parent) for name in ("doc_id", "source", "content_hash", "title", *TRAVELS)}
+    ordinals = [ordinal for length in cuts.value_lengths().to_pylist() for ordinal in range(length)]
+    names = zip(known["doc_id"].to_pylist(), known["content_hash"].to_pylist(), ordinals, strict=True)
+    made = {"chunk_id": [chunk_id(doc, content, chunker, ordinal) for doc, content, ordinal in names], "ordinal": ordinals}
+    columns = known | passages | made
+    schema = _schema()
+    return pa.table(
+        [pa.array(columns[f.name], f.type) if f.name in made else columns[f.name].cast(f.type) for f in schema], schema=schema
     )
-    store.append(pa.table({"key": [_key(row) for row in rows], "passages": pa.array(made, pa.list_(passage))}))
-
-
-def _chunk_rows(rows: list[dict[str, Any]], cuts: dict[str, list[dict]], chunker: str) -> Iterable[dict[str, Any]]:
-    for row in rows:
-        for ordinal, passage in enumerate(cuts[_key(row)]):
-            name = "\n".join((row["doc_id"], row["content_hash"], chunker, str(ordinal)))
-            yield {
-                "chunk_id": str(uuid.uuid5(NAMESPACE, name)),
-                "doc_id": row["doc_id"],
-                "content_hash": row["content_hash"],
-                "title": row["title"] or "",
-                "ordinal": ordinal,
-                **passage,
-            }
 
 
 def _schema() -> "pa.Schema":
     import pyarrow as pa
 
-    kinds = {"ordinal": pa.int32(), "start": pa.int64(), "end": pa.int64(), "tokens": pa.int32()}
-    names = ["chunk_id", "doc_id", "content_hash", "ordinal", "start", "end", "tokens", "heading", "title", "head", "text_hash"]
-    return pa.schema([(name, kinds.get(name, pa.string())) for name in names])
-
-
-def _facts(table: "pa.Table", rows: list[dict[str, Any]], cuts: dict[str, list], computed: int) -> dict[str, Any]:
-    tokens = table.column("tokens").to_pylist()
-    return {
-        "chunks": table.num_rows,
-        "documents": len(rows),
-        "documents_without_text": sum(not cuts[_key(row)] for row in rows),
-        "cut": computed,
-        "reused_cut": len(cuts) - computed,
-        "tokens_mean": round(sum(tokens) / len(tokens), 1) if tokens else 0,
-        "tokens_most": max(tokens, default=0),
-    }
+    kinds = {"ordinal": pa.int32(), "start": pa.int64(), "end": pa.int64(), "tokens": pa.int32(), "page": pa.int32()}
+    kinds["access"] = pa.list_(pa.string())
+    names = ["chunk_id", "doc_id", "source", "content_hash", "ordinal", "start", "end", "tokens", "page", "heading", "title"]
+    return pa.schema([(name, kinds.get(name, pa.string())) for name in [*names, "head", "text_hash", *TRAVELS]])

@@ -21,18 +21,23 @@ def faults(vectors: "np.ndarray", dimension: int) -> dict[int, str]:
         return dict.fromkeys(range(len(vectors)), f"shape {shape} instead of {dimension} components")
     if vectors.dtype != np.float32:
         return dict.fromkeys(range(len(vectors)), f"{vectors.dtype} instead of float32")
-    finite = np.isfinite(vectors).all(axis=1)
     with np.errstate(invalid="ignore", over="ignore"):
-        lengths = np.linalg.norm(vectors, axis=1)
+        lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))  # one pass; what is not finite makes no length of 1
         unit = np.abs(lengths - 1) <= UNIT_TOLERANCE
-        constant = np.ptp(vectors, axis=1) == 0 if dimension > 1 else ~finite
-    found: dict[int, str] = {}
-    for row in np.flatnonzero(~(finite & unit & ~constant)).tolist():
-        if not finite[row]:
-            found[row] = "not a number"
-        else:
-            found[row] = "all components equal" if constant[row] else f"length {lengths[row]:.3g} instead of 1"
-    return found
+    suspect = ~unit | ((vectors[:, 0] == vectors[:, -1]) & (dimension > 1))
+    reasons = {row: _reason(vectors[row], lengths[row]) for row in np.flatnonzero(suspect).tolist()}
+    return {row: reason for row, reason in reasons.items() if reason}
+
+
+def _reason(vector: "np.ndarray", length: float) -> str:
+    """What is wrong with one vector; '' when nothing is."""
+    import numpy as np
+
+    if not np.isfinite(vector).all():
+        return "not a number"
+    if len(vector) > 1 and (vector == vector[0]).all():
+        return "all components equal"
+    return "" if abs(length - 1) <= UNIT_TOLERANCE else f"length {length:.3g} instead of 1"
 
 
 def spread(vectors: "np.ndarray") -> float:

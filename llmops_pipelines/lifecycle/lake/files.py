@@ -19,11 +19,6 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
-def sync_all() -> None:
-    """Flush what was written without `sync`, in one go: thousands of small files would wait for the disk one by one."""
-    os.sync()
-
-
 def sync_tree(path: Path) -> None:
     """Flush every file and directory below `path` to the disk, leaves first."""
     for folder, _, names in os.walk(path, topdown=False):
@@ -44,15 +39,15 @@ def _write_aside(path: Path, data: bytes, *, sync: bool = True) -> Path:
     return aside
 
 
-def write_once(path: Path, data: bytes, *, sync: bool = True) -> bool:
+def write_once(path: Path, data: bytes, *, settle: bool = True) -> bool:
     """Create `path` with `data` unless it exists. Returns whether this call created it; never a partial file.
 
-    With `sync=False`, for many small files: power loss may take it until `sync_all` was called.
+    `settle=False` is for many files: the caller flushes their directories, once each, with `sync_directory`.
     """
-    aside = _write_aside(path, data, sync=sync)
+    aside = _write_aside(path, data)
     try:
         os.link(aside, path)
-        if sync:
+        if settle:
             sync_directory(path.parent)
         return True
     except FileExistsError:

@@ -5,16 +5,15 @@ has open (it holds a lock on the directory while it lives).
 """
 
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .versions import Lake
+    from .versions import Lake, Version
 
 MANIFEST = "manifest.json"
 
@@ -30,23 +29,16 @@ class Removable:
     fingerprint: str = ""
 
 
-@dataclass(frozen=True)
-class _Kept:
-    path: Path
-    asset: str
-    manifest: dict[str, Any]
-
-
 def removable(lake: "Lake", keep: int, pinned: Iterable[str] = (), whole: Iterable[str] = ()) -> list[Removable]:
     """What a clean-up would remove of this pipeline, and blobs that no pipeline's versions name.
 
     `keep` newest versions of each asset stay; so do versions with a `pinned` fingerprint, and all of the assets `whole`.
     """
-    versions = list(_versions(lake.root / lake.pipeline))
+    versions = list(lake.all_versions())
     needed = _with_parents(versions, _roots(lake, versions, keep, set(pinned), set(whole)))
     unneeded = [each for each in versions if each.path not in needed and not _in_use(each.path)]
     found = [
-        Removable(each.path, f"older than the newest {keep}", _size(each.path), each.asset, each.manifest["fingerprint"])
+        Removable(each.path, f"older than the newest {keep}", _size(each.path), each.asset, each.fingerprint)
         for each in unneeded
     ]
     found += [Removable(path, "left behind by a killed run", _size(path)) for path in _left_behind(lake) if not _in_use(path)]
@@ -90,15 +82,8 @@ def _in_use(path: Path) -> bool:
     return False
 
 
-def _versions(folder: Path) -> Iterator[_Kept]:
-    for manifest in folder.rglob(f"versions/*/{MANIFEST}"):
-        if "." not in manifest.parent.name:
-            asset = manifest.parent.parent.parent.relative_to(folder).as_posix()
-            yield _Kept(manifest.parent, asset, json.loads(manifest.read_text("utf-8")))
-
-
-def _roots(lake: "Lake", versions: list[_Kept], keep: int, pinned: set[str], whole: set[str]) -> set[Path]:
-    by_asset: dict[str, list[_Kept]] = {}
+def _roots(lake: "Lake", versions: "list[Version]", keep: int, pinned: set[str], whole: set[str]) -> set[Path]:
+    by_asset: dict[str, list[Version]] = {}
     for each in versions:
         by_asset.setdefault(each.asset, []).append(each)
     roots: set[Path] = set()
@@ -106,26 +91,22 @@ def _roots(lake: "Lake", versions: list[_Kept], keep: int, pinned: set[str], who
         newest = sorted(all_of_it, key=lambda each: each.path.stat().st_mtime_ns, reverse=True)
         current = lake.current_fingerprint(asset)
         roots |= {each.path for each in newest[:keep]}
-        roots |= {
-            each.path
-            for each in all_of_it
-            if each.manifest["fingerprint"] in pinned | {current} or asset.split("/")[0] in whole
-        }
+        roots |= {each.path for each in all_of_it if each.fingerprint in pinned | {current} or asset.split("/")[0] in whole}
     return roots
 
 
-def _with_parents(versions: list[_Kept], roots: set[Path]) -> set[Path]:
+def _with_parents(versions: "list[Version]", roots: set[Path]) -> set[Path]:
     """Roots and everything that they were made from: a "why?" is answered by walking up."""
-    by_content: dict[tuple[str, str], list[_Kept]] = {}
+    by_content: dict[tuple[str, str], list[Version]] = {}
     for each in versions:
-        by_content.setdefault((each.asset, each.manifest["digest"]), []).append(each)
+        by_content.setdefault((each.asset, each.digest), []).append(each)
     needed: set[Path] = set()
     waiting = [each for each in versions if each.path in roots]
     while waiting:
         each = waiting.pop()
         if each.path not in needed:
             needed.add(each.path)
-            waiting += [parent for pair in each.manifest["parents"].items() for parent in by_content.get(pair, [])]
+            waiting += [parent for pair in each.parents.items() for parent in by_content.get(pair, [])]
     return needed
 
 

@@ -294,6 +294,18 @@ class Lake:
         homes = (self._folder(asset) / "versions").glob(f"*/{MANIFEST}")
         return [self._open(asset, manifest.parent) for manifest in homes if "." not in manifest.parent.name]
 
+    def distrust(self, version: Version) -> None:
+        """Have the next process that opens `version` hash its files again; if they are damaged, it is built anew."""
+        _stamps_file(version).unlink(missing_ok=True)
+
+    def all_versions(self) -> Iterator[Version]:
+        """Every complete version of every asset, unverified. A manifest that cannot be read is passed over."""
+        folder = self.root / self.pipeline
+        for manifest in sorted(folder.rglob(f"versions/*/{MANIFEST}")):
+            if "." not in manifest.parent.name:
+                asset = manifest.parent.parent.parent.relative_to(folder).as_posix()
+                yield Version(self.pipeline, asset, manifest.parent, json.loads(manifest.read_text("utf-8")))
+
     def _folder(self, asset: str) -> Path:
         return self.root / self.pipeline / asset
 

@@ -1,5 +1,6 @@
 """What answers users: the gate that decides, the bundle that is promoted as one thing, and its append-only history."""
 
+from .cleanup import unneeded
 from .gate import Finding, Verdict, decide
 from .history import Conflict, History, Release
 from .promotion import CODE as _PROMOTE
@@ -8,4 +9,16 @@ from .registry import Registry
 
 CODES = {"release": _PROMOTE}
 
-__all__ = ["CODES", "Candidate", "Conflict", "Finding", "History", "Registry", "Release", "Verdict", "decide", "promote"]
+__all__ = [
+    "CODES",
+    "Candidate",
+    "Conflict",
+    "Finding",
+    "History",
+    "Registry",
+    "Release",
+    "Verdict",
+    "decide",
+    "promote",
+    "unneeded",
+]

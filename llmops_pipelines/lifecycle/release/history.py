@@ -7,7 +7,7 @@ from typing import Any
 
 from llmops_pipelines.lifecycle.lake import Refusal, digest, files
 
-ANSWERING = ("base_model", "checkpoint", "index", "chunks")
+ANSWERING = ("base_model", "checkpoint", "index", "retrieval_settings")
 
 
 class Conflict(Refusal):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmops_pipelines.config.pipeline import Answers, Embeddings, Index
 from llmops_pipelines.lifecycle import datasets, evaluation, index
-from llmops_pipelines.lifecycle.index import Hit
+from llmops_pipelines.lifecycle.index import NO_GROUP, Hit, Where
 from llmops_pipelines.lifecycle.lake import DamagedVersion, Lake, Version
 from llmops_pipelines.lifecycle.lake.digests import file_digest
 
@@ -32,20 +32,24 @@ class Served:
     lake: Lake
     release: Release
     connector: "Callable[[Index], Callable[[], QdrantClient] | None]"
+    secrets: "Callable[[str], str | None]"
+    project: Path
 
-    def search(self, question: str, passages: int) -> list[Hit]:
-        """The `passages` best hits of this release's index."""
+    def search(self, question: str, passages: int, where: Where = NO_GROUP) -> list[Hit]:
+        """The `passages` best hits of this release's index among what `where` shows; without it, what everybody may see."""
         connect = self.connector(Index(**self.release.settings["index"]))
-        embeddings = Embeddings(**self.release.settings["embeddings"])
-        with index.Retriever.open(self.lake, self.part("index"), self.part("chunks"), embeddings, connect=connect) as opened:
-            return opened.search([question], passages)[0]
+        embeddings = Embeddings.model_construct(**self.release.settings["embeddings"])
+        asking = index.Settings.of(self.part("retrieval_settings"))
+        parts = (self.lake, self.part("index"), embeddings, asking)
+        with index.Retriever.open(*parts, connect, self.secrets, self.project) as opened:
+            return opened.search([question], passages, where)[0]
 
-    def ask(self, question: str) -> Reply:
-        """The champion's answer from the passages that its settings allow."""
+    def ask(self, question: str, where: Where = NO_GROUP) -> Reply:
+        """The champion's answer from the passages that its settings and `where` allow."""
         settings = Answers(**self.release.settings["answers"])
-        hits = self.search(question, settings.passages)
+        hits = self.search(question, settings.passages, where)
         model = evaluation.Generator.open(self._base(), self.part("checkpoint").file("adapter"))
-        prompt = datasets.prompt([hit.text for hit in hits], question)
+        prompt = datasets.prompt([hit.context or hit.text for hit in hits], question)
         return Reply(model.answer([prompt], settings.max_new_tokens)[0], hits)
 
     def part(self, asset: str) -> Version:

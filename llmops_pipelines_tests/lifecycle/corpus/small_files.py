@@ -1,6 +1,7 @@
 """Small files that tests write: a PDF by hand, a Word file, and a corpus of a few pages."""
 
 import io
+import os
 from pathlib import Path
 
 import docx
@@ -82,13 +83,27 @@ class Corpus:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
-    def discover(self) -> Version:
-        version = corpus.discover(self.lake, self.sources, self.cleaning, self.project)
+    def settle(self) -> None:
+        """Pretend that the files were written long ago: a file of this second may change again unseen."""
+        for path in self.folder.rglob("*"):
+            os.utime(path, (1_700_000_000, 1_700_000_000))
+
+    def discover(self, name: str = "handbook", **settings) -> Version:
+        one = next(source for source in self.sources if source.name == name)
+        return self._current(corpus.discover(self.lake, one, self.cleaning, self.project, **settings))
+
+    def parse(self, name: str = "handbook", **settings) -> Version:
+        return self._current(corpus.parse(self.lake, self.discover(name), self.cleaning, **settings))
+
+    def read(self, **settings) -> Version:
+        """All stages over all sources."""
+        names = [source.name for source in self.sources]
+        parsed = {name: self.parse(name, **settings) for name in names}
+        return self._current(corpus.gather(self.lake, names, parsed, self.cleaning))
+
+    def _current(self, version: Version) -> Version:
         self.lake.point(version)
         return version
-
-    def read(self, raw: Version | None = None, **settings) -> Version:
-        return corpus.read(self.lake, raw or self.discover(), self.sources, self.cleaning, **settings)
 
     def ledger(self, documents: Version) -> dict[str, tuple[str, str]]:
         rows = documents.table("ledger").to_pylist()

@@ -1,4 +1,4 @@
-"""The read stage: every file has an outcome, nothing is done twice, and unchanged input loads no parser."""
+"""From files to documents: every item has an outcome, nothing is done twice, and unchanged input loads no parser."""
 
 import json
 import subprocess
@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from llmops_pipelines.lifecycle import corpus
-from llmops_pipelines.lifecycle.corpus import discovery, ledger
+from llmops_pipelines.lifecycle.corpus import ledger
+from llmops_pipelines.lifecycle.lake import Version
 
 from .small_files import Corpus, pdf, prose, source
 
@@ -35,10 +36,8 @@ def mixed(tmp_path_factory) -> Corpus:
         source(made.project, exclude=["*.jsonl"]),
         source(made.project, name="notices", include=["*.jsonl"], columns={"id": "id", "text": "text"}, licence="MIT"),
     ]
-    with pytest.MonkeyPatch.context() as patch:  # pretend that the files were written long ago
-        patch.setattr(discovery, "SETTLED_NS", -(10**10))
-        made.raw = made.discover()
-    made.documents = made.read(made.raw)
+    made.settle()
+    made.documents = made.read()
     return made
 
 
@@ -68,7 +67,10 @@ def test_every_file_has_an_outcome(mixed):
 def test_the_facts_say_what_happened(mixed):
     facts = mixed.documents.facts
     assert (facts["discovered"], facts["indexed"], facts["skipped"], facts["quarantined"]) == (15, 5, 7, 3)
-    assert (facts["dropped_empty"], facts["reencoded"], facts["exact_duplicates"], facts["replaced_email"]) == (3, 1, 1, 1)
+    assert (facts["dropped_empty"], facts["exact_duplicates"], facts["sources"]) == (3, 1, 2)
+    assert facts["licences"] == ["CC0-1.0: 4 documents", "MIT: 1 documents"]
+    parsed = mixed.parse().facts
+    assert (parsed["reencoded"], parsed["replaced_email"]) == (1, 1)
 
 
 def test_equal_texts_keep_two_ids_and_share_hash_and_cluster(mixed):
@@ -90,16 +92,16 @@ def test_texts_come_in_the_order_asked_for(mixed):
 
 
 def test_the_ledger_balances(mixed):
-    balanced, counts = corpus.ledger_balances(mixed.documents, mixed.raw)
+    balanced, counts = corpus.ledger_balances(mixed.lake, mixed.documents)
     assert balanced
     assert counts["sources"]["notices"] == {"discovered": 3, "indexed": 1, "skipped": 1, "quarantined": 1, "deleted": 0}
 
 
 @pytest.mark.parametrize("damage", ["line_lost", "line_twice", "reason_lost", "document_lost"])
 def test_a_ledger_that_lies_does_not_balance(mixed, damage):
-    class Changed:
-        def table(self, name=None):
-            table = mixed.documents.table(name)
+    class Changed(Version):
+        def table(self, name=None, columns=None):
+            table = mixed.documents.table(name, columns)
             if name == "ledger" and damage == "line_lost":
                 return table.slice(1)
             if name == "ledger" and damage == "line_twice":
@@ -108,7 +110,7 @@ def test_a_ledger_that_lies_does_not_balance(mixed, damage):
                 return table.set_column(table.schema.get_field_index("reason"), "reason", pa.array([""] * table.num_rows))
             return table.slice(1) if name is None and damage == "document_lost" else table
 
-    assert not ledger.ledger_balances(Changed(), mixed.raw)[0]
+    assert not ledger.ledger_balances(mixed.lake, Changed(**vars(mixed.documents)))[0]
 
 
 AGAIN = """
@@ -120,9 +122,10 @@ from llmops_pipelines.lifecycle.lake import Lake
 folder = Path(sys.argv[1])
 sources = [Source.model_validate(words, context={"project": folder}) for words in json.loads(sys.argv[2])]
 lake, cleaning = Lake(folder / "lake", "support_docs"), Cleaning(minimum_characters=50)
-raw = corpus.discover(lake, sources, cleaning, folder)
-assert raw.reused and corpus.read(lake, raw, sources, cleaning).reused
-heavy = "trafilatura pypdf docx lxml charset_normalizer pebble phonenumbers stdnum py3langid rensa deltalake pandas"
+raw = [corpus.discover(lake, source, cleaning, folder) for source in sources]
+parsed = {source.name: corpus.parse(lake, each, cleaning) for source, each in zip(sources, raw)}
+assert all(each.reused for each in raw) and corpus.gather(lake, parsed, parsed, cleaning).reused
+heavy = "trafilatura pypdf docx lxml charset_normalizer pebble phonenumbers stdnum py3langid deltalake pandas pyarrow numpy"
 print([name for name in heavy.split() if name in sys.modules])
 """
 
@@ -137,8 +140,8 @@ def test_unchanged_input_imports_no_parser_and_no_model(mixed):
 def test_when_one_file_changes_only_it_is_parsed_and_cleaned(mixed):
     mixed.write("mail.md", "# Mail\n\nWrite to ann@example.org today. " + prose("mail"))
     changed = mixed.read()
-    facts = changed.facts
-    assert (facts["parsed"], facts["reused_parsed"], facts["cleaned"]) == (1, 9, 1)
+    facts = mixed.parse().facts
+    assert (facts["parsed"], facts["reused_parsed"], facts["cleaned"]) == (1, 8, 1)
     assert changed.digest != mixed.documents.digest
     mixed.write("mail.md", "# Mail\n\nWrite to ann@example.org. " + prose("mail"))
     assert mixed.read().digest == mixed.documents.digest
@@ -146,17 +149,17 @@ def test_when_one_file_changes_only_it_is_parsed_and_cleaned(mixed):
 
 def test_another_rule_reads_and_cleans_nothing_again(mixed):
     mixed.cleaning = mixed.cleaning.model_copy(update={"minimum_characters": 5})
-    facts = mixed.read().facts
-    assert (facts["parsed"], facts["cleaned"], facts["indexed"]) == (0, 0, 6)
+    assert mixed.read().facts["indexed"] == 6
+    facts = mixed.parse().facts
+    assert (facts["parsed"], facts["cleaned"]) == (0, 0)
     mixed.cleaning = mixed.cleaning.model_copy(update={"minimum_characters": 50})
 
 
 def test_deleted_files_are_in_the_ledger(mixed):
     (mixed.folder / "twin.md").unlink()
-    raw = mixed.discover()
-    documents = mixed.read(raw)
+    documents = mixed.read()
     assert mixed.ledger(documents)["twin.md"] == ("deleted", "no_longer_in_the_source")
-    assert corpus.ledger_balances(documents, raw)[0]
+    assert corpus.ledger_balances(mixed.lake, documents)[0]
 
 
 def test_a_corpus_without_one_good_document_is_an_error(tmp_path):
@@ -164,3 +167,52 @@ def test_a_corpus_without_one_good_document_is_an_error(tmp_path):
     made.write("a.png", "x")
     with pytest.raises(corpus.CorpusError, match=r"0 of 1 documents can be indexed \(unsupported_format 1\)"):
         made.read()
+
+
+def test_a_source_where_much_cannot_be_read_stops_and_the_others_do_not(tmp_path):
+    made = Corpus(tmp_path)
+    made.write("a.md", prose("harbour"))
+    for number in range(3):
+        made.write(f"broken-{number}.pdf", b"%PDF-1.7 nothing")
+    with pytest.raises(corpus.CorpusError, match="source handbook: 3 of 4 documents cannot be read; more than 50%"):
+        made.read()
+    made.cleaning = made.cleaning.model_copy(update={"stop_when_quarantined_above": 0.8})
+    assert made.read().facts["quarantined"] == 3
+
+
+def test_a_source_that_leaves_the_settings_does_not_take_everything_along_unasked(tmp_path):
+    made = Corpus(tmp_path)
+    made.write("a.md", prose("harbour"))
+    made.write("b.md", prose("radio"))
+    made.sources = [source(tmp_path, include=["a.md"]), source(tmp_path, name="notices", include=["b.md"])]
+    made.read()
+    made.sources.pop()
+    with pytest.raises(corpus.CorpusError, match="1 of 2 documents go with notices") as stopped:
+        made.read()
+    snapshot = str(stopped.value).rsplit(" ", 1)[-1]
+    made.cleaning = made.cleaning.model_copy(update={"allow_deletions_in": snapshot})
+    assert made.read().facts["indexed"] == 1
+
+
+def test_what_is_said_of_a_source_travels_with_its_documents(tmp_path):
+    made = Corpus(tmp_path)
+    made.write("a.md", prose("harbour"))
+    said = {"access": ["staff", "crew"], "consent": "search", "trust": "untrusted", "licence": "internal"}
+    made.sources = [source(tmp_path, **said)]
+    (row,) = made.read().table().to_pylist()
+    assert {name: row[name] for name in said} == said | {"access": ["crew", "staff"]}
+    made.sources = [source(tmp_path, **said | {"access": ["crew"]})]
+    again = made.read()
+    assert again.table().to_pylist()[0]["access"] == ["crew"] and made.parse().facts["parsed"] == 0
+    assert again.json("terms")["access"] == {"crew": 1}
+
+
+def test_a_paused_source_stays_as_it_was(tmp_path):
+    made = Corpus(tmp_path)
+    made.write("a.md", prose("harbour"))
+    before = made.read()
+    made.write("b.md", prose("radio"))
+    made.sources = [source(tmp_path, paused=True)]
+    assert made.read().digest == before.digest
+    made.sources = [source(tmp_path)]
+    assert made.read().facts["indexed"] == 2

@@ -55,13 +55,14 @@ class Shop:
     training: Training
     answers: Answers = Answers()
     clusters: dict[str, str] | None = None
+    terms: dict[str, dict[str, str]] | None = None
 
     def write_questions(self, name: str = "a.jsonl") -> None:
         (self.project / "questions" / name).write_text("".join(json.dumps(row) + "\n" for row in self.rows))
 
     @property
     def documents(self) -> Version:
-        return documents_of(self.lake, self.texts, self.clusters)
+        return documents_of(self.lake, self.texts, self.clusters, self.terms)
 
     def eval_questions(self) -> Version:
         return datasets.eval_questions(self.lake, self.documents, self.questions, self.project)

@@ -9,20 +9,27 @@ from llmops_pipelines.lifecycle.lake import Lake, Version
 from llmops_pipelines.lifecycle.lake.digests import text_digest
 
 HELD_OUT = 0.5
+TERMS = {"consent": "search_and_training", "trust": "trusted"}
 
 
 def lake_in(folder: Path) -> Lake:
     return Lake(folder / "lake", "demo")
 
 
-def documents_of(lake: Lake, texts: dict[str, str], clusters: dict[str, str] | None = None) -> Version:
-    """Asset documents: one per uri of `texts`, in the source "docs"; a cluster is the document itself unless named."""
+def documents_of(
+    lake: Lake, texts: dict[str, str], clusters: dict[str, str] | None = None, terms: dict[str, dict[str, str]] | None = None
+) -> Version:
+    """Asset documents: one per uri of `texts`, in the source "docs"; a cluster is the document itself unless named.
+
+    `terms` gives some doc_ids another consent or trust.
+    """
     rows = []
     for uri, text in sorted(texts.items()):
         doc_id = f"docs/{uri}"
         cluster = (clusters or {}).get(doc_id, doc_id)
         title = text.split("\n", 1)[0].lstrip("# ")
-        rows.append({"doc_id": doc_id, "uri": uri, "title": title, "content_hash": text_digest(text), "cluster": cluster})
+        known = {"doc_id": doc_id, "uri": uri, "title": title, "content_hash": text_digest(text), "cluster": cluster}
+        rows.append(known | TERMS | (terms or {}).get(doc_id, {}))
     store = lake.store("texts", "v1", "content_hash")
     new = set(store.missing(row["content_hash"] for row in rows))
     kept = {text_digest(text): text for text in texts.values() if text_digest(text) in new}

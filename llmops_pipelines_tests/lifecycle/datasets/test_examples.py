@@ -131,3 +131,11 @@ def test_no_example_at_all_is_refused(shop):
     shop.questions = questions_in(shop.project, held_out=0.999)
     with pytest.raises(QuestionsError, match="no training example results from 0 passages"):
         shop.training_examples()
+
+
+@pytest.mark.parametrize("terms", [{"consent": "search"}, {"trust": "untrusted"}])
+def test_texts_without_consent_or_trust_are_never_learnt_from(shop, terms):
+    shop.terms = {f"docs/{HERON}": terms}
+    version = shop.training_examples()
+    assert all(f"docs/{HERON}" not in row["doc_ids"] for row in version.table().to_pylist())
+    assert version.facts["dropped_no_consent_or_trust"] > 0

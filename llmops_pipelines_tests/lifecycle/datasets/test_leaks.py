@@ -47,3 +47,13 @@ def test_a_nearly_identical_passage(shop, change):
 def test_a_passage_on_the_same_subject_is_no_copy(shop):
     text = "The lamp of the new tower uses eighteen watts, and a keeper cleans it every month with a brush, spirit and a cloth."
     assert leaks_of(shop, {"prompt": prompt([text], "Is it?")}) == []
+
+
+@pytest.mark.parametrize("terms", [{"consent": "search"}, {"trust": "untrusted"}])
+def test_a_document_that_must_not_be_learnt_from(shop, terms):
+    table = shop.documents.table().to_pylist()
+    rows = [row | (terms if row["doc_id"] == f"docs/{HERON}" else {}) for row in table]
+    documents = SimpleNamespace(table=lambda columns=None: pa.Table.from_pylist(rows))
+    training = SimpleNamespace(table=lambda: pa.Table.from_pylist([CLEAN]))
+    found = leaks(shop.eval_questions(), training, documents)
+    assert found == [f"1 documents without consent to training, or untrusted, are quoted in training: docs/{HERON}"]

@@ -19,26 +19,37 @@ LIGHT = "# The light\n\nThe lighthouse was built in 1911 by Ada Holm.\n\n## Lamp
 QUAY = "# The quay\n\nThe old quay is closed to lorries.\n\n## Crane\n\nThe crane lifts eight tonnes."
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("filterwarnings", "ignore:Local mode performs exact")  # of qdrant-client: it is a stand-in here
+
+
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path / "lake", "isles")
 
 
-def publish_documents(lake: Lake, texts: dict[str, str]) -> Version:
-    """Publish documents from doc_id -> text; the first line is the title."""
+def publish_documents(lake: Lake, texts: dict[str, str], access: dict[str, list[str]] | None = None, **said: str) -> Version:
+    """Publish documents from doc_id -> text; the first line is the title. `access` has the groups of some of them, `said`
+    what is true of all."""
     hashes = {name: text_digest(text) for name, text in sorted(texts.items())}
     by_hash = {hashes[name]: text for name, text in texts.items()}
     store = lake.store("texts", "v1", "content_hash")
     new = store.missing(by_hash)
     store.append(pa.table({"content_hash": new, "text": [by_hash[content] for content in new]}))
     titles = [texts[name].partition("\n")[0].lstrip("# ") for name in hashes]
-    table = pa.table({"doc_id": list(hashes), "content_hash": list(hashes.values()), "title": titles})
-    return lake.once("documents", code="test", config=hashes, parents=[], write=lambda d: d.table("documents", table))
+    known = {"format": "markdown", "language": "en", "licence": "CC0-1.0", "consent": "search", "trust": "trusted"} | said
+    columns = {name: [value] * len(hashes) for name, value in known.items()}
+    groups = [(access or {}).get(name, []) for name in hashes]
+    columns |= {"doc_id": list(hashes), "source": [name.split("/")[0] for name in hashes], "title": titles}
+    columns |= {"content_hash": list(hashes.values()), "access": pa.array(groups, pa.list_(pa.string()))}
+    config = {"hashes": hashes, "access": access, "said": known}
+    table = pa.table(columns)
+    return lake.once("documents", code="test", config=config, parents=[], write=lambda d: d.table("documents", table))
 
 
 @pytest.fixture
-def documents(lake: Lake) -> Callable[[dict[str, str]], Version]:
-    return lambda texts: publish_documents(lake, texts)
+def documents(lake: Lake) -> Callable[..., Version]:
+    return lambda texts, access=None, **said: publish_documents(lake, texts, access, **said)
 
 
 @pytest.fixture(scope="session")
@@ -50,8 +61,13 @@ def one_thread() -> None:
 
 
 @pytest.fixture
-def chunks(lake: Lake, documents: Callable[[dict[str, str]], Version]) -> Callable[..., Version]:
-    return lambda texts, **words: index.cut(lake, documents(texts), Chunks(**words), Embeddings())
+def chunks(lake: Lake, documents: Callable[..., Version]) -> Callable[..., Version]:
+    """Cut documents; `access` and what `documents` takes may be given, other words are settings."""
+
+    def cut(texts: dict[str, str], access: dict[str, list[str]] | None = None, said: dict[str, str] | None = None, **words):
+        return index.cut(lake, documents(texts, access, **(said or {})), Chunks(**words), Embeddings())
+
+    return cut
 
 
 def direction(text_hash: str, dimension: int = 8) -> np.ndarray:

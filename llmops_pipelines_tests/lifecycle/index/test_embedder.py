@@ -76,7 +76,7 @@ def test_vectors_are_those_of_sentence_transformers() -> None:
     embedder = Embedder.open(Embeddings())
     texts = [*TEXTS, "beyond the length that the model reads " * 60]
     theirs = SentenceTransformer(str(embedder.model.folder)).encode(texts)
-    assert (embedder.embed(texts) * theirs).sum(axis=1).min() > 0.9999
+    assert (embedder.embed(texts) * theirs).sum(axis=1).min() > 0.99999
     rounded = Embedder.open(Embeddings(precision="bf16")).embed(texts)
-    assert (rounded * theirs).sum(axis=1).min() > 0.99
+    assert (rounded * theirs).sum(axis=1).min() > 0.999
     assert (embedder.embed(texts[::-1]) * theirs).sum(axis=1).min() < 0.9  # the comparison can fail

@@ -1,13 +1,18 @@
 """Stage `embed`: once per text, and nothing unsound is ever stored."""
 
+import shutil
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from llmops_pipelines.config.pipeline import Embeddings
 from llmops_pipelines.lifecycle import index
+from llmops_pipelines.lifecycle.compute import Local
 from llmops_pipelines.lifecycle.index import Embedder, IndexingError, embedding
+from llmops_pipelines.lifecycle.lake import Lake
 
-from .conftest import FERRY, LIGHT, direction
+from .conftest import FERRY, LIGHT, QUAY, direction
 
 
 @pytest.fixture
@@ -21,6 +26,7 @@ def model(monkeypatch: pytest.MonkeyPatch):
             return spoil(np.stack([direction(embedding.text_digest(text), 384) for text in texts]))
 
         monkeypatch.setattr(Embedder, "embed", embed)
+        monkeypatch.setattr(embedding, "_place", lambda embedder: "cpu")  # the question imports torch
         return asked
 
     return answer
@@ -63,6 +69,64 @@ def test_unsound_vectors_are_refused_by_chunk_id_and_not_stored(lake, chunks, mo
         index.embed(lake, version, Embeddings())
     model()
     assert index.embed(lake, version, Embeddings()).facts["embedded"] == 2  # nothing had been kept
+
+
+def test_vectors_are_stored_portion_by_portion_and_a_crash_costs_one(lake, chunks, model, monkeypatch) -> None:
+    monkeypatch.setattr(embedding, "WINDOW", 4)
+    monkeypatch.setattr(embedding, "TEXTS_AT_ONCE", {"cpu": 1})
+    monkeypatch.setattr(embedding, "STORED_AT_ONCE", 2)
+    version = chunks({"g/a.md": FERRY, "g/b.md": LIGHT, "g/c.md": QUAY})  # six texts
+    asked = model()
+    calls = iter(range(100))
+
+    def fail(vectors: np.ndarray) -> np.ndarray:
+        return vectors * np.nan if next(calls) == 1 + 3 else vectors  # the probes, then one text after the other
+
+    model(fail)
+    with pytest.raises(IndexingError, match="unsound"):
+        index.embed(lake, version, Embeddings())
+    asked.clear()
+    again = index.embed(lake, version, Embeddings())
+    assert again.facts["embedded"] == 4 and len(asked) == 4 + len(embedding.PROBES)
+    assert again.facts["texts"] == 6 and again.facts["reused_embedded"] == 2
+
+
+def test_a_text_that_stands_in_many_windows_is_embedded_once(lake, chunks, model, monkeypatch) -> None:
+    monkeypatch.setattr(embedding, "WINDOW", 1)
+    asked = model()
+    index.embed(lake, chunks({f"g/{name}.md": FERRY for name in "abcde"}), Embeddings())
+    assert len(asked) == 2 + len(embedding.PROBES)
+
+
+@pytest.mark.slow  # two processes load torch and the model
+def test_worker_processes_make_the_same_vectors(lake, chunks, tmp_path, one_thread, monkeypatch) -> None:
+    monkeypatch.setattr(embedding, "TEXTS_AT_ONCE", {"cpu": 2})
+    version = chunks({"g/a.md": FERRY, "g/b.md": LIGHT, "g/c.md": QUAY})
+    hashes, here = index.vectors(lake, index.embed(lake, version, Embeddings()))
+    shutil.rmtree(embedding.vector_store(lake, Embedder.open(Embeddings()).fingerprint).path)
+    with Local(workers=2, patience=0) as local:
+        other = Lake(lake.root, "other")
+        there = index.embed(other, version, Embeddings(), local)
+    assert index.vectors(other, there)[0] == hashes
+    assert np.allclose(index.vectors(other, there)[1], here, atol=1e-5)
+
+
+def test_vectors_of_an_older_store_are_still_read(lake, chunks, model, embedded) -> None:
+    version = chunks({"g/a.md": FERRY})
+    old = embedded(version)  # lists without a fixed length
+    store = embedding.vector_store(lake, "e" * 64)
+    made = np.stack([direction("ab" * 32)])
+    batch = pa.RecordBatch.from_arrays([pa.array(["ab" * 32]), embedding._as_column(made)], names=["text_hash", "vector"])
+    store.append(pa.Table.from_batches([batch]))
+    hashes = [*old.table().column("text_hash").to_pylist(), "ab" * 32]
+    assert np.array_equal(embedding.vectors_of(store, hashes, 8), np.stack([direction(text_hash) for text_hash in hashes]))
+
+
+def test_emulated_bf16_is_told(lake, chunks, model, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(embedding, "bf16_in_hardware", lambda place: False)
+    model()
+    version = index.embed(lake, chunks({"g/a.md": FERRY}), Embeddings(precision="bf16"))
+    assert version.facts["bf16_in_hardware"] is False and "fp32 is faster here" in caplog.text
 
 
 def test_a_model_that_says_the_same_of_everything_is_refused(lake, chunks, model) -> None:

@@ -1,88 +1,29 @@
-"""One contract for all engines: a reader sees exactly its version, whatever is written meanwhile."""
+"""One contract for all engines: a reader sees exactly its version, and of it only what its caller may see."""
 
 import os
 import uuid
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from llmops_pipelines.lifecycle.index import IndexingError
-from llmops_pipelines.lifecycle.index.engines.collection import Collection, sealed
-from llmops_pipelines.lifecycle.index.engines.contract import Point, contents_digest
-from llmops_pipelines.lifecycle.index.engines.edge import EdgeReader, EdgeWriter
-from llmops_pipelines.lifecycle.index.engines.server import ServerReader, ServerWriter
+from llmops_pipelines.lifecycle.index import IndexingError, lexical
+from llmops_pipelines.lifecycle.index.engines import collection, edge, server
+from llmops_pipelines.lifecycle.index.engines.contract import EVERYTHING, Where
+from llmops_pipelines.lifecycle.index.engines.holdings import Holdings, names, packed_ids
 
-from .conftest import direction, files_below
+from .versions_of import EdgeVersions, ServerVersions, as_held, held, point, vectors_of
 
-IDENTITY = {"embedder": "e1", "chunker": "c1"}
-
-
-def point(name: str, text: str | None = None) -> Point:
-    return Point(
-        str(uuid.uuid5(uuid.NAMESPACE_URL, name)), f"guide/{name}.md", "guide", (text or name).encode().hex().ljust(64, "0")
-    )
-
-
-def vectors_of(points: list[Point]) -> np.ndarray:
-    return np.stack([direction(p.text_hash) for p in points])
+STAFF, BOARD = Where(groups=frozenset({"staff"})), Where(groups=frozenset({"staff", "board"}))
+MIXED = [
+    point("a", "Ferries leave the harbour at nine."),
+    point("b", "Ferries leave the harbour at ten.", access=("staff",), source="desk"),
+    point("c", "Ferries leave the harbour at noon.", access=("board", "owners"), source="vault", trust="untrusted"),
+    point("d", "Die Fähre fährt um neun.", language="de"),
+]
 
 
-class EdgeVersions:
-    """Versions as sealed directories."""
-
-    def __init__(self, folder) -> None:
-        self.folder, self.newest = folder, 0
-
-    def write(self, wanted: list[Point], seal: bool = True):
-        base = self.folder / str(self.newest) if self.newest else None
-        path = self.folder / (str(self.newest + 1) if seal else "aborted")
-        writer = EdgeWriter(path, 8, base)
-        apply(writer, wanted)
-        writer.reader().close()
-        if seal:
-            writer.seal()
-            self.newest += 1
-        return self.newest
-
-    def open(self, version: int, wanted: list[Point]):
-        return EdgeReader(self.folder / str(version))
-
-
-class ServerVersions:
-    """Versions as sequence numbers of one collection."""
-
-    def __init__(self, client, name: str) -> None:
-        self.collection = Collection(client, name, pauses=(0, 0))
-
-    def write(self, wanted: list[Point], seal: bool = True) -> int:
-        writer = ServerWriter(self.collection, 8, IDENTITY)
-        apply(writer, wanted)
-        return writer.seal() if seal else 0
-
-    def open(self, version: int, wanted: list[Point]):
-        return ServerReader(self.collection, version, contents_digest({p.chunk_id: p.text_hash for p in wanted}))
-
-
-def apply(writer, wanted: list[Point]) -> None:
-    before = writer.holdings()
-    new = [p for p in wanted if before.get(p.chunk_id) != p.text_hash]
-    writer.remove(sorted(before.keys() - {p.chunk_id for p in wanted}) + [p.chunk_id for p in new if p.chunk_id in before])
-    if new:
-        writer.upsert(new, vectors_of(new))
-
-
-@pytest.fixture
-def client():
-    from qdrant_client import QdrantClient
-
-    client = QdrantClient(":memory:")
-    yield client
-    client.close()
-
-
-@pytest.fixture(params=["edge", "client", "server"])
+@pytest.fixture(params=["edge", "memory", "folder", "server"])
 def versions(request, tmp_path) -> Iterator:
     from qdrant_client import QdrantClient
 
@@ -90,25 +31,13 @@ def versions(request, tmp_path) -> Iterator:
         yield EdgeVersions(tmp_path)
         return
     if request.param == "server" and "QDRANT_URL" not in os.environ:
-        pytest.skip("QDRANT_URL names no server; the in-memory client is no proof for one")
-    client = QdrantClient(":memory:") if request.param == "client" else QdrantClient(os.environ["QDRANT_URL"])
+        pytest.skip("QDRANT_URL names no server; the client's local mode is no proof for one")
+    places = {"memory": {"location": ":memory:"}, "folder": {"path": str(tmp_path)}}
+    client = QdrantClient(**places.get(request.param, {"url": os.environ.get("QDRANT_URL")}))
     name = f"test-{uuid.uuid4().hex}"
     yield ServerVersions(client, name)
     client.delete_collection(name)
     client.close()
-
-
-def held(reader) -> dict[str, str]:
-    try:
-        found = reader.holdings()
-        assert reader.count() == len(found)
-        return found
-    finally:
-        reader.close()
-
-
-def as_held(points: list[Point]) -> dict[str, str]:
-    return {p.chunk_id: p.text_hash for p in points}
 
 
 def test_a_version_stays_what_it_was_while_and_after_the_next_is_written(versions) -> None:
@@ -126,133 +55,165 @@ def test_a_version_stays_what_it_was_while_and_after_the_next_is_written(version
     ]  # fmt: skip
 
 
+def test_a_pinned_reader_that_is_open_sees_nothing_of_a_later_version(versions) -> None:
+    one, two = [point("a"), point("b")], [point("b", "rewritten"), point("c")]
+    reader = versions.open(versions.write(one), one)
+    before = [reader.dense(vectors_of(one), 3, EVERYTHING), reader.facet("doc_id", EVERYTHING)]
+    versions.write(two)
+    assert [reader.dense(vectors_of(one), 3, EVERYTHING), reader.facet("doc_id", EVERYTHING)] == before
+    assert held(reader) == as_held(one)
+
+
 def test_search_finds_the_nearest_of_its_own_version(versions) -> None:
     one = [point(name) for name in "abcdefgh"]
     first = versions.write(one)
     second = versions.write(one[1:])
     for version, points, expected in ((first, one, one[0].chunk_id), (second, one[1:], None)):
         reader = versions.open(version, points)
-        (hits,) = reader.search(vectors_of(one[:1]), 3)
-        order = sorted(points, key=lambda p: -float(direction(p.text_hash) @ direction(one[0].text_hash)))
-        assert [hit.chunk_id for hit in hits] == [p.chunk_id for p in order[:3]]
-        assert (hits[0].chunk_id == one[0].chunk_id) == (expected is not None)
-        assert hits[0].doc_id.startswith("guide/") and hits[0].source == "guide"
-        assert reader.search(np.zeros((0, 8), dtype=np.float32), 3) == []
+        for exact in (False, True):
+            (hits,) = reader.dense(vectors_of(one[:1]), 3, EVERYTHING, exact=exact)
+            order = sorted(points, key=lambda p: -float(vectors_of([p])[0] @ vectors_of(one[:1])[0]))
+            assert [hit.chunk_id for hit in hits] == [p.chunk_id for p in order[:3]]
+            assert (hits[0].chunk_id == one[0].chunk_id) == (expected is not None)
+            assert hits[0].point == order[0]
+        assert reader.dense(np.zeros((0, 8), dtype=np.float32), 3, EVERYTHING) == []
         reader.close()
 
 
-def test_vectors_come_back_as_they_were(versions) -> None:
-    points = [point("a"), point("b")]
+def test_words_find_the_passages_that_have_them(versions) -> None:
+    points = [point("a", "lighthouse lamp"), point("b", "ferry lamp"), point("c", "ferry lamp ferry"), point("d", "quay")]
     reader = versions.open(versions.write(points), points)
-    stored = reader.vectors([points[1].chunk_id, str(uuid.uuid4())])
-    assert list(stored) == [points[1].chunk_id]
-    assert np.allclose(stored[points[1].chunk_id], direction(points[1].text_hash), atol=1e-6)
+    lamp, light, nothing = reader.sparse(
+        lexical.question_vectors(["lamp", "lamp of the lighthouse", "zeppelin"]), 9, EVERYTHING
+    )
+    assert {hit.point.text for hit in lamp} == {"lighthouse lamp", "ferry lamp", "ferry lamp ferry"}
+    assert light[0].point.text == "lighthouse lamp" and light[0].score > light[1].score > 0
+    assert nothing == [] == reader.sparse([], 3, EVERYTHING)
     reader.close()
 
 
-def test_many_points_need_several_requests(versions) -> None:
-    points = [point(str(n)) for n in range(1_200)]
-    assert held(versions.open(versions.write(points), points)) == as_held(points)
+def test_rare_words_count_more_than_frequent_ones_of_the_same_version(versions) -> None:
+    """The inverse document frequency is that of the version: dead points and those of other versions do not count."""
+    common = [point(f"x{n}", "ferry") for n in range(6)]
+    one = [point("a", "lamp"), *common]
+    two = [point("a", "lamp"), *[point(f"y{n}", "lamp") for n in range(6)], point("f", "ferry")]
+    first, second = versions.write(one), versions.write(two)
+    for version, points, rare in ((first, one, "lamp"), (second, two, "ferry")):
+        reader = versions.open(version, points)
+        (hits,) = reader.sparse(lexical.question_vectors(["ferry lamp"]), 9, EVERYTHING)
+        assert hits[0].point.text == rare and hits[0].score > 2 * hits[1].score
+        reader.close()
 
 
-def test_reading_changes_no_byte_of_a_sealed_directory(tmp_path) -> None:
-    versions = EdgeVersions(tmp_path)
-    points = [point("a"), point("b")]
-    versions.write(points)
-    before = files_below(tmp_path / "1")
-    readers = [versions.open(1, points) for _ in range(2)]  # at once
-    for reader in readers:
-        reader.search(vectors_of(points), 2)
-        assert held(reader) == as_held(points)
-    versions.write([point("b"), point("c")])
-    assert files_below(tmp_path / "1") == before
+@pytest.mark.parametrize(
+    ("where", "seen"),
+    [
+        (Where(), "ad"),
+        (STAFF, "abd"),
+        (BOARD, "abcd"),
+        (Where(groups=frozenset({"others"})), "ad"),
+        (EVERYTHING, "abcd"),
+        (Where(groups=None, sources=("desk", "vault")), "bc"),
+        (Where(sources=("vault",)), ""),
+        (Where(languages=("de",)), "d"),
+        (Where(groups=None, trusted_only=True), "abd"),
+    ],
+)
+def test_a_caller_sees_only_what_is_theirs_wherever_they_look(versions, where, seen) -> None:
+    expected = {p.chunk_id for p in MIXED if p.doc_id[6] in seen}
+    reader = versions.open(versions.write(MIXED), MIXED)
+    assert reader.count(where) == len(expected)
+    for exact in (False, True):
+        assert {hit.chunk_id for hit in reader.dense(vectors_of(MIXED[1:2]), 9, where, exact=exact)[0]} == expected
+    words = lexical.question_vectors(["ferries at nine, ten, noon; um neun"])
+    assert {hit.chunk_id for hit in reader.sparse(words, 9, where)[0]} == expected
+    assert set(reader.points([p.chunk_id for p in MIXED], where)) == expected
+    assert reader.points([], where) == {}
+    for field in ("source", "language", "trust", "doc_id"):
+        counts: dict[str, int] = {}
+        for p in MIXED:
+            if p.chunk_id in expected:
+                counts[getattr(p, field)] = counts.get(getattr(p, field), 0) + 1
+        assert reader.facet(field, where) == counts
+    reader.close()
 
 
-def test_an_almost_empty_shard_takes_little_room(tmp_path) -> None:
-    versions = EdgeVersions(tmp_path)
-    versions.write([point("a")])
-    versions.write([point("b")])  # a copy of the one before
-    for name in "12":
-        assert sum(file.stat().st_blocks * 512 for file in (tmp_path / name).rglob("*")) < 8 * 2**20
+def test_scores_tell_nothing_of_passages_that_are_hidden(versions) -> None:
+    """Whether a hidden passage has a word would show in the weight of that word."""
+    secret = [point(f"s{n}", "takeover", access=("board",)) for n in range(5)]
+    seen = [point("a", "takeover of the ferry"), point("b", "ferry")]
+    words = lexical.question_vectors(["takeover ferry"])
+    scores = []
+    for wanted in (seen, seen + secret):
+        reader = versions.open(versions.write(wanted), wanted)
+        scores.append([hit.score for hit in reader.sparse(words, 9, Where())[0]])
+        reader.close()
+    assert scores[0] == pytest.approx(scores[1])
 
 
-def test_no_room_on_the_disk_is_said_before_the_engine_dies_of_it(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2**20))
-    with pytest.raises(IndexingError, match="1 MB are free"):
-        EdgeVersions(tmp_path).write([point("a")])
+def test_groups_themselves_are_no_facet(versions) -> None:
+    reader = versions.open(versions.write(MIXED), MIXED)
+    with pytest.raises(ValueError, match="one of doc_id, source, language, trust"):
+        reader.facet("access", EVERYTHING)
+    reader.close()
 
 
-def test_an_unchanged_version_takes_no_new_number(client) -> None:
-    versions = ServerVersions(client, "c")
-    assert [versions.write([point("a")]), versions.write([point("a")]), versions.write([point("b")])] == [1, 1, 2]
+def test_a_changed_group_is_another_point_in_the_new_version_alone(versions) -> None:
+    open_to_all, closed = [point("a"), point("b")], [point("a", access=("board",)), point("b")]
+    first, second = versions.write(open_to_all), versions.write(closed)
+    for version, points, seen in ((first, open_to_all, 2), (second, closed, 1)):
+        reader = versions.open(version, points)
+        assert (reader.count(Where()), reader.count(EVERYTHING)) == (seen, 2)
+        assert np.allclose(reader.vectors([points[0].chunk_id])[points[0].chunk_id], vectors_of(points)[0], atol=1e-6)
+        reader.close()
 
 
-def test_what_a_crashed_build_left_is_undone(client) -> None:
-    versions = ServerVersions(client, "c")
-    versions.write([point("a"), point("b")])
-    versions.write([point("b"), point("c"), point("d")], seal=False)
-    wanted = [point("a"), point("e")]
-    assert versions.write(wanted) == 2
-    assert held(versions.open(2, wanted)) == as_held(wanted)
-    assert client.count("c").count == 3  # a, b (until 2) and e: nothing of the crash
+def test_vectors_and_points_come_back_as_they_were(versions) -> None:
+    points = [point("a", 'Größe 渡輪 \u2028 "quoted" \\ back'), point("b", access=("staff", "board"), page=7, ordinal=3)]
+    reader = versions.open(versions.write(points), points)
+    stored = reader.vectors([points[1].chunk_id, str(uuid.uuid4())])
+    assert list(stored) == [points[1].chunk_id]
+    assert np.allclose(stored[points[1].chunk_id], vectors_of(points)[1], atol=1e-6)
+    asked = [*(p.chunk_id for p in points), str(uuid.uuid4())]
+    assert reader.points(asked, EVERYTHING) == {p.chunk_id: p for p in points}
+    reader.close()
 
 
-class Unreliable:
-    """A client that does what it is told and then loses the answer, `times` times."""
-
-    def __init__(self, client, times: int) -> None:
-        self._client, self.times = client, times
-
-    def __getattr__(self, name: str):
-        call = getattr(self._client, name)
-
-        def lossy(*args, **named):
-            answer = call(*args, **named)
-            if name == "upsert" and self.times:
-                self.times -= 1
-                raise ConnectionResetError("connection reset by peer")
-            return answer
-
-        return lossy
+def test_many_points_need_several_requests(versions, monkeypatch) -> None:
+    for place, sizes in ((edge, ("PAGE", "BATCH")), (collection, ("PAGE",)), (server, ("BATCH", "QUERIES", "ASKED"))):
+        for name in sizes:
+            monkeypatch.setattr(place, name, 7)
+    points = [point(str(n)) for n in range(40)]
+    reader = versions.open(versions.write(points), points)
+    assert len(reader.dense(vectors_of(points), 3, EVERYTHING)) == len(reader.points([p.chunk_id for p in points], EVERYTHING))
+    assert held(reader) == as_held(points)
+    assert held(versions.open(versions.write(points[:20]), points[:20])) == as_held(points[:20])
 
 
-def test_a_lost_answer_is_asked_again_and_counts_once(client) -> None:
-    versions = ServerVersions(Unreliable(client, times=2), "c")
-    points = [point("a"), point("b")]
-    assert held(versions.open(versions.write(points), points)) == as_held(points)
+def test_payloads_that_kill_or_slow_an_engine_are_refused(versions) -> None:
+    nested: dict = {}
+    for _ in range(200):
+        nested = {"deeper": nested}
+    for bad, said in (
+        (point("a", title=nested), "only words and whole numbers"),
+        (point("a", access=(nested,)), "not a list of group names"),
+        (point("a", "x" * 40_000), "lower chunks.tokens"),
+    ):
+        with pytest.raises(IndexingError, match=said):
+            bad.payload()
+    fine = [point("a", "x" * 8_000)]
+    assert held(versions.open(versions.write(fine), fine)) == as_held(fine)
 
 
-def test_a_server_that_stays_away_stops_the_build_with_one_sentence(client) -> None:
-    ServerVersions(client, "c").write([point("a")])
-    with pytest.raises(IndexingError, match=r"collection c, upsert 1 chunks from .*connection reset.* untouched"):
-        ServerVersions(Unreliable(client, times=99), "c").write([point("a"), point("b")])
-    assert held(ServerVersions(client, "c").open(1, [point("a")])) == as_held([point("a")])
-
-
-def test_only_completed_counts_as_written(client, monkeypatch) -> None:
-    from qdrant_client.models import UpdateResult, UpdateStatus
-
-    monkeypatch.setattr(client, "upsert", lambda *a, **k: UpdateResult(operation_id=1, status=UpdateStatus.WAIT_TIMEOUT))
-    with pytest.raises(IndexingError, match="wait_timeout"):
-        ServerVersions(client, "c").write([point("a")])
-
-
-def test_a_second_writer_takes_over_and_the_first_is_refused(client) -> None:
-    collection = Collection(client, "c", pauses=())
-    first = ServerWriter(collection, 8, IDENTITY)
-    ServerVersions(client, "c").write([point("b")])
-    with pytest.raises(IndexingError, match="another build took it over"):
-        first.upsert([point("a")], vectors_of([point("a")]))
-    with pytest.raises(IndexingError, match="another build took it over"):
-        first.seal()
-    assert list(sealed(collection.metadata())) == [1]
-
-
-def test_another_embedder_and_an_unknown_version_are_refused(client) -> None:
-    versions = ServerVersions(client, "c")
-    versions.write([point("a")])
-    with pytest.raises(IndexingError, match="another embedder"):
-        ServerWriter(versions.collection, 8, IDENTITY | {"embedder": "e2"})
-    for version, points in ((2, [point("a")]), (1, [point("b")])):
-        with pytest.raises(IndexingError, match="materialize the index again"):
-            versions.open(version, points)
+def test_holdings_know_what_differs_and_refuse_what_is_there_twice() -> None:
+    one, two = as_held([point("a"), point("b")]), as_held([point("b", "other"), point("c")])
+    ids = {name: point(name).chunk_id for name in "abc"}
+    assert one.differing(two) == two.differing(one) == sorted(ids.values())
+    assert one.differing(as_held([point("b"), point("a")])) == [] and one == as_held([point("b"), point("a")])
+    assert one.contents_digest == as_held([point("b"), point("a")]).contents_digest != two.contents_digest
+    assert one.find(packed_ids([ids["c"], ids["a"]])).tolist() == [-1, sorted([ids["a"], ids["b"]]).index(ids["a"])]
+    ending = ["00000000-0000-0000-0000-000000000000", "10000000-0000-0000-0000-00000000ff00"]  # zeros at the end count
+    assert names(packed_ids(ending)) == ending
+    with pytest.raises(IndexingError, match=f"{ids['a']} is there twice"):
+        as_held([point("a"), point("a", "other")])
+    assert len(Holdings.of([], "nothing")) == 0 and Holdings.of([], "").differing(one) == sorted([ids["a"], ids["b"]])

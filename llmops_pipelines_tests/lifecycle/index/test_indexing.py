@@ -3,6 +3,8 @@
 import shutil
 import subprocess
 import sys
+from contextlib import closing
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +12,13 @@ import pytest
 
 from llmops_pipelines.config.pipeline import Chunks, Embeddings, Index
 from llmops_pipelines.lifecycle import index
-from llmops_pipelines.lifecycle.index import IndexingError
-from llmops_pipelines.lifecycle.index.checks import every_chunk_is_indexed, vectors_are_sound
+from llmops_pipelines.lifecycle.index import IndexingError, changes
+from llmops_pipelines.lifecycle.index.checks import every_chunk_is_indexed, nobody_sees_what_is_not_theirs, vectors_are_sound
+from llmops_pipelines.lifecycle.index.engines import drop
+from llmops_pipelines.lifecycle.index.engines.contract import Where
 from llmops_pipelines.lifecycle.index.engines.edge import EdgeReader
+from llmops_pipelines.lifecycle.index.engines.holdings import Holdings
+from llmops_pipelines.lifecycle.index.retrieval import open_reader
 from llmops_pipelines.lifecycle.lake import Lake
 
 from .conftest import FERRY, LIGHT, QUAY
@@ -28,8 +34,8 @@ def build(request, lake, chunks, embedded):
 
     clients = [QdrantClient(":memory:")]
 
-    def run(texts, change=lambda v: v, engine=request.param):
-        cut = chunks(texts)
+    def run(texts, change=lambda v: v, engine=request.param, **said):
+        cut = chunks(texts, **said)
         settings = Index(url="http://qdrant:6333" if engine == "client" else None)
         version = index.build(lake, cut, embedded(cut, change), settings, run.connect if settings.url else None, "isles")
         lake.point(version)
@@ -93,6 +99,98 @@ def test_a_new_title_is_a_new_vector_of_the_same_chunk(build, lake, documents, e
     assert every_chunk_is_indexed(version, cut, build.connect)[0]
 
 
+def test_a_changed_group_is_a_changed_point_with_the_same_vector(build) -> None:
+    first, cut_one = build(ONE)
+    closed, cut = build(ONE, access={"g/ferry.md": ["crew", "board"]})
+    assert (closed.facts["upserted"], closed.facts["deleted"], closed.facts["kept"]) == (2, 0, 2)
+    assert closed.digest != first.digest and not every_chunk_is_indexed(closed, cut_one, build.connect)[0]
+    for version, chunks, seen in ((first, cut_one, 4), (closed, cut, 2)):
+        with closing(open_reader(version, build.connect)) as reader:
+            assert reader.count(Where()) == seen and reader.count(Where(groups=frozenset({"crew"}))) == 4
+        assert nobody_sees_what_is_not_theirs(version, chunks, build.connect)[0]
+    passed, shown = nobody_sees_what_is_not_theirs(first, cut, build.connect)
+    assert not passed and shown["wrong"] == "nobody's"
+
+
+def test_what_is_said_of_a_chunk_is_what_its_document_says(build) -> None:
+    version, cut = build(ONE, said={"licence": "MIT", "trust": "untrusted"})
+    row = cut.table().slice(1, 1).to_pylist()[0]
+    with closing(open_reader(version, build.connect)) as reader:
+        found = reader.points([row["chunk_id"]], Where())[row["chunk_id"]]
+    assert {name: getattr(found, name) for name in ("doc_id", "source", "licence", "trust", "heading", "page")} == {
+        "doc_id": "g/ferry.md", "source": "g", "licence": "MIT", "trust": "untrusted", "heading": row["heading"], "page": 0
+    }  # fmt: skip
+    assert found.text == FERRY[row["start"] : row["end"]] and version.json("index")["languages"] == {"en": 4}
+    assert build(ONE, said={"licence": "CC0-1.0"})[0].facts["upserted"] == 4
+
+
+def test_portions_and_batches_make_no_difference(build, monkeypatch) -> None:
+    whole, _ = build(ONE)
+    monkeypatch.setattr(changes, "PORTION", 3)
+    build.lose_everything()
+    parts, cut = build(TWO | ONE)
+    assert parts.facts["upserted"] == 2 or parts.facts["built"] == "cold"
+    assert every_chunk_is_indexed(parts, cut, build.connect)[0]
+    assert parts.facts["verified_samples"] == 6 and parts.facts["recall_at_10"] == parts.facts["found_by_own_words"] == 1
+
+
+def test_a_text_that_nobody_could_read_is_kept_in_part(build, monkeypatch) -> None:
+    monkeypatch.setattr(changes, "TEXT", 20)
+    version, cut = build(ONE)
+    assert version.facts["texts_clipped"] == 4
+    first = cut.table().column("chunk_id")[0].as_py()
+    with closing(open_reader(version, build.connect)) as reader:
+        assert reader.points([first], Where())[first].text == FERRY[:20]
+
+
+def test_a_chunk_that_is_there_twice_or_of_unknown_access_is_refused(lake, chunks, embedded) -> None:
+    cut = chunks(ONE)
+    vectors = embedded(cut)
+    table = cut.table()
+    unknown = pa.array([None, *table.column("access").to_pylist()[1:]], table.schema.field("access").type)
+    spoilt = {
+        "is there twice": pa.concat_tables([table, table.slice(2, 1)]),
+        "who may see it is unknown": table.set_column(table.schema.get_field_index("access"), "access", unknown),
+    }
+    for said, rows in spoilt.items():
+        fake = SimpleNamespace(
+            batches=lambda columns, rows=rows: rows.select(columns).to_batches(), rows=lambda rows=rows: rows.num_rows,
+            digest=cut.digest, asset="chunks", json=cut.json,
+        )  # fmt: skip
+        with pytest.raises(IndexingError, match=said):
+            index.build(lake, fake, vectors, Index(), None, "isles")
+        assert not list(lake.versions("index"))
+
+
+def test_a_text_that_changed_under_its_hash_is_refused(lake, chunks, embedded, monkeypatch) -> None:
+    cut = chunks(ONE)
+    vectors = embedded(cut)
+    complete = changes.slices
+    monkeypatch.setattr(changes, "slices", lambda lake, rows: [text.upper() for text in complete(lake, rows)])
+    with pytest.raises(IndexingError, match="its text is not the one that was cut"):
+        index.build(lake, cut, vectors, Index(), None, "isles")
+
+
+@pytest.mark.parametrize("build", ["client"], indirect=True)
+def test_a_dropped_version_leaves_the_server_and_the_others_stay(build, lake) -> None:
+    first, _ = build(ONE)
+    second, cut = build(TWO)
+    client = build.connect()
+    (name,) = (found.name for found in client.get_collections().collections)
+    assert client.count(name).count == 8
+    assert drop(lake, first, build.connect) == 4 and drop(lake, first, build.connect) == 0
+    assert client.count(name).count == 4 and every_chunk_is_indexed(second, cut, build.connect)[0]
+    with pytest.raises(IndexingError, match="holds no version 1"):
+        open_reader(first, build.connect)
+
+
+def test_int8_is_another_collection(lake, chunks, embedded) -> None:
+    cut = chunks(ONE)
+    versions = [index.build(lake, cut, embedded(cut), Index(quantization=kind), None, "isles") for kind in ("none", "int8")]
+    assert len({version.json("index")["collection"] for version in versions}) == 2
+    assert versions[0].digest == versions[1].digest  # it holds the same, and finds it in another way
+
+
 def test_an_empty_index_is_refused(build) -> None:
     first, cut = build(ONE)
     with pytest.raises(IndexingError, match="no chunks to index; the published index stays as it is"):
@@ -116,7 +214,7 @@ def test_unsound_vectors_are_refused_before_the_engine_sees_them(build, lake, ch
 
 def test_an_engine_that_loses_a_point_is_not_published(lake, chunks, embedded, monkeypatch) -> None:
     complete = EdgeReader.holdings
-    monkeypatch.setattr(EdgeReader, "holdings", lambda self: dict(list(complete(self).items())[1:]))
+    monkeypatch.setattr(EdgeReader, "holdings", lambda self: (h := complete(self)) and Holdings(h.ids[1:], h.digests[1:]))
     cut = chunks(ONE)
     with pytest.raises(IndexingError, match="holds 4 chunks, 4 were to be there, the first that differs is"):
         index.build(lake, cut, embedded(cut), Index(), None, "isles")
@@ -124,7 +222,7 @@ def test_an_engine_that_loses_a_point_is_not_published(lake, chunks, embedded, m
 
 
 def test_an_engine_that_finds_nothing_is_not_published(lake, chunks, embedded, monkeypatch) -> None:
-    monkeypatch.setattr(EdgeReader, "search", lambda self, vectors, k: [[] for _ in vectors])
+    monkeypatch.setattr(EdgeReader, "dense", lambda self, vectors, k, where, exact=False: [[] for _ in vectors])
     cut = chunks(ONE)
     with pytest.raises(IndexingError, match="4 of 4 chunks are not found by their own vector"):
         index.build(lake, cut, embedded(cut), Index(), None, "isles")
@@ -189,6 +287,7 @@ import sys, time
 from pathlib import Path
 from llmops_pipelines.config.pipeline import Chunks, Embeddings, Index
 from llmops_pipelines.lifecycle import index
+from llmops_pipelines.lifecycle.index.retrieval import open_reader
 from llmops_pipelines.lifecycle.lake import Lake
 lake = Lake(Path({str(lake.root)!r}), "isles")
 started = time.process_time()

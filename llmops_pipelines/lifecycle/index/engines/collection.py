@@ -5,6 +5,7 @@ What a collection means (sequences, readers, writers) is in `server`.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import IndexingError
@@ -46,13 +47,20 @@ class Collection:
             time.sleep(pause)
         raise AssertionError("unreachable")
 
-    def metadata(self) -> dict[str, Any]:
-        """What was written about the collection; {} when it does not exist."""
+    def state(self) -> "State":
+        """What was written about the collection; empty when it does not exist."""
         if not self.ask("look", self.client.collection_exists, self.name):
-            return {}
-        return dict(self.ask("look", self.client.get_collection, self.name).config.metadata or {})
+            return State({}, {})
+        metadata = dict(self.ask("look", self.client.get_collection, self.name).config.metadata or {})
+        return State(metadata, dict(_sealed(line) for line in metadata.get("sealed", [])))
 
-    def scroll(self, where: "Filter", fields: list[str]) -> Iterator[Any]:
+    def write_state(self, **changes: Any) -> None:
+        """Merged into what is there. The list of sealed versions is one value, so that it changes at once."""
+        if isinstance(sealed := changes.get("sealed"), dict):
+            changes["sealed"] = [f"{number} {contents}" for number, contents in sorted(sealed.items())]
+        self.ask("metadata", self.client.update_collection, self.name, metadata=changes)
+
+    def scroll(self, where: "Filter", fields: list[str] | bool) -> Iterator[Any]:
         offset = None
         while True:
             records, offset = self.ask(
@@ -63,6 +71,18 @@ class Collection:
                 return
 
 
-def sealed(metadata: dict[str, Any]) -> dict[int, str]:
-    """Sequence numbers of complete versions, with the digest of what each holds."""
-    return {int(key.removeprefix("sequence_")): value for key, value in metadata.items() if key.startswith("sequence_")}
+@dataclass(frozen=True)
+class State:
+    """Metadata of a collection; `sealed` has the sequence numbers of complete versions and the digest of what each holds."""
+
+    metadata: dict[str, Any]
+    sealed: dict[int, str]
+
+    @property
+    def newest(self) -> int:
+        return max(self.sealed, default=0)
+
+
+def _sealed(line: str) -> tuple[int, str]:
+    number, contents = line.split(" ")
+    return int(number), contents

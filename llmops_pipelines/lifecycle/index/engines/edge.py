@@ -3,79 +3,128 @@
 The write-ahead log is off: `flush` before publishing is what makes a version durable, and several processes may then read it.
 """
 
-import os
-import shutil
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..errors import IndexingError
-from .contract import Found, Point
+from .contract import DENSE, EFS, EVERYTHING, FACETS, KEYWORDS, SPARSE, Found, Point, Sparse, Where
+from .files import copy_shard, require_room
+from .holdings import Holdings, packed_digests, packed_ids
 
 if TYPE_CHECKING:
     import numpy as np
+    from qdrant_edge import EdgeConfig, EdgeShard, Filter, ScoredPoint, SearchParams
 
 PAGE = 10_000  # points per scroll
+BATCH = 500  # points per request: the numbers of more of them no longer fit into the processor's cache as Python objects
 GRAPH_ABOVE = 20_000  # points; below, exact search takes under 2 ms
-ROOM = 80 * 2**20  # bytes that an empty shard maps before it holds anything
+FACET_VALUES = 10_000
+GRAPH_KB = 10_000  # of vectors; a part of the index (or what a filter leaves of it) that is smaller is searched exactly
+M, EF_CONSTRUCT = 16, 128  # of the graph; benchmarks/vector_store.py shows what they buy
+OVERSAMPLING = 3.0  # how many times k candidates are compared again with their whole vectors, where those are quantized
+SAID = "said"  # one payload field for all that is never filtered on: conversion to the engine costs 6 µs per field
 
 
 class EdgeReader:
     """A sealed directory."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, ef: int = EFS[0]) -> None:
         from qdrant_edge import EdgeShard
 
-        self._shard = EdgeShard.load(str(path))
+        self.ef = ef
+        self._shard: EdgeShard = EdgeShard.load(str(path))
+        self._total = _count(self._shard, None)
+        self._filter: Callable[[Where], Filter | None] = lru_cache(256)(self._needed_filter)
 
-    def count(self) -> int:
-        from qdrant_edge import CountRequest
+    def count(self, where: Where) -> int:
+        return _count(self._shard, self._filter(where))
 
-        return self._shard.count(CountRequest(exact=True))
+    def facet(self, field: str, where: Where) -> dict[str, int]:
+        from qdrant_edge import FacetRequest
 
-    def holdings(self) -> dict[str, str]:
+        if field not in FACETS:
+            raise ValueError(f"facet {field!r}: one of {', '.join(FACETS)}")
+        answer = self._shard.facet(FacetRequest(field, limit=FACET_VALUES, exact=True, filter=self._filter(where)))
+        return {str(hit.value): hit.count for hit in answer.hits}
+
+    def holdings(self) -> Holdings:
         return _holdings(self._shard)
 
     def vectors(self, chunk_ids: Sequence[str]) -> dict[str, list[float]]:
-        found = self._shard.retrieve(list(chunk_ids), with_payload=False, with_vector=True)
-        return {str(record.id): record.vector for record in found}
+        found = self._shard.retrieve(list(chunk_ids), with_payload=False, with_vector=[DENSE])
+        return {str(record.id): record.vector[DENSE] for record in found}
 
-    def search(self, vectors: "np.ndarray", k: int) -> list[list[Found]]:
-        from qdrant_edge import Query, QueryBatchRequest, QueryRequest
+    def points(self, chunk_ids: Sequence[str], where: Where) -> dict[str, Point]:
+        from qdrant_edge import FieldCondition, Filter, HasIdCondition, MatchAny, ScrollRequest
 
-        asked = [QueryRequest(limit=k, query=Query.Nearest(row.tolist()), with_payload=True) for row in vectors]
-        answers = self._shard.query_batch(QueryBatchRequest(asked)) if asked else []
-        return [
-            [Found(p.payload["chunk_id"], p.payload["doc_id"], p.payload["source"], p.score) for p in points]
-            for points in answers
-        ]
+        if not chunk_ids:
+            return {}
+        wanted = [FieldCondition(field, match=MatchAny(values)) for field, values in where.any_of().items()]
+        only = Filter(must=[HasIdCondition(set(chunk_ids)), *wanted])
+        records, _ = self._shard.scroll(ScrollRequest(limit=len(chunk_ids), filter=only, with_payload=True, with_vector=False))
+        return {str(record.id): _point(record) for record in records}
+
+    def dense(self, vectors: "np.ndarray", k: int, where: Where, *, exact: bool = False) -> list[list[Found]]:
+        from qdrant_edge import QuantizationSearchParams, Query, SearchParams
+
+        again = QuantizationSearchParams(ignore=exact, rescore=True, oversampling=OVERSAMPLING)
+        params = SearchParams(hnsw_ef=max(self.ef, k), exact=exact, quantization=again)
+        return self._ask([Query.Nearest(row, using=DENSE) for row in vectors.tolist()], k, where, params)
+
+    def sparse(self, queries: Sequence[Sparse], k: int, where: Where) -> list[list[Found]]:
+        from qdrant_edge import IdfParams, Query, SearchParams, SparseVector
+
+        # Frequencies among exactly what the caller may see cost a look at all of it. In a large index those of all points
+        # are used; there, removed points count until their segment is rewritten (a fifth of it removed).
+        seen = self._filter(where.visible()) or _filter_of(EVERYTHING)
+        params = SearchParams(idf=IdfParams(seen)) if self._total <= GRAPH_ABOVE else None
+        asked = [Query.Nearest(SparseVector(query.indices, query.values), using=SPARSE) for query in queries]
+        return self._ask(asked, k, where, params)
 
     def close(self) -> None:
         self._shard.close()
 
+    def _ask(self, queries: list[Any], k: int, where: Where, params: "SearchParams | None") -> list[list[Found]]:
+        from qdrant_edge import QueryBatchRequest, QueryRequest
+
+        only = self._filter(where)
+        asked: list[QueryRequest] = [
+            QueryRequest(limit=k, query=query, filter=only, params=params, with_payload=True) for query in queries
+        ]
+        answers = self._shard.query_batch(QueryBatchRequest(asked)) if asked else []
+        return [[Found(str(p.id), p.score, _point(p)) for p in points] for points in answers]
+
+    def _needed_filter(self, where: Where) -> "Filter | None":
+        """None when it would hide nothing: a filter costs the graph search more than the question itself."""
+        made = _filter_of(where)
+        return None if _count(self._shard, made) == self._total else made
+
 
 class EdgeWriter:
-    """A directory that is being written. `base` is the sealed directory of the version before, or None."""
+    """A directory that is being written. `base` is the sealed directory of the version before, or None.
 
-    def __init__(self, path: Path, dimension: int, base: Path | None) -> None:
-        from qdrant_edge import Distance, EdgeConfig, EdgeShard, EdgeVectorParams
+    `copied` says how the base was taken over: "reflink", "bytes", or "nothing" without one.
+    """
+
+    def __init__(self, path: Path, dimension: int, base: Path | None, quantization: str = "none") -> None:
+        from qdrant_edge import EdgeShard, PayloadSchemaType, UpdateOperation
 
         self._path = path
         if base is None:
+            require_room(path.parent, 0)
             path.mkdir(parents=True)
-            vectors = EdgeVectorParams(size=dimension, distance=Distance.Dot)  # of unit vectors: the cosine, stored verbatim
-            self._shard = EdgeShard.create(str(path), EdgeConfig(vectors=vectors, wal_enabled=False))
+            self.copied = "nothing"
+            self._shard: EdgeShard = EdgeShard.create(str(path), _config(dimension, quantization))
+            for field in KEYWORDS:
+                self._shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Keyword))
         else:
-            _require_room(
-                path.parent,
-                sum(file.stat().st_blocks * 512 for file in base.glob("segments/**/*.*") if ".atomicwrite" not in str(file)),
-            )
-            # Never hard links: the writer changes files in place. A reader that opens the base may be renaming its settings.
-            shutil.copytree(base, path, copy_function=_copy_without_holes, ignore=shutil.ignore_patterns(".atomicwrite*"))
+            self.copied = copy_shard(base, path)
             self._shard = EdgeShard.load(str(path))
         self._open = True
 
-    def holdings(self) -> dict[str, str]:
+    def holdings(self) -> Holdings:
         return _holdings(self._shard)
 
     def remove(self, chunk_ids: Sequence[str]) -> None:
@@ -84,22 +133,30 @@ class EdgeWriter:
         if chunk_ids:
             self._shard.update(UpdateOperation.delete_points(list(chunk_ids)))
 
-    def upsert(self, points: Sequence[Point], vectors: "np.ndarray") -> None:
+    def upsert(self, points: Sequence[Point], vectors: "np.ndarray", sparse: Sequence[Sparse]) -> None:
         from qdrant_edge import Point as EdgePoint
-        from qdrant_edge import UpdateOperation
+        from qdrant_edge import SparseVector, UpdateOperation
 
-        _require_room(self._path, 4 * vectors.nbytes)
-        rows = zip(points, vectors.tolist(), strict=True)
-        self._shard.update(UpdateOperation.upsert_points([EdgePoint(p.chunk_id, row, p.payload()) for p, row in rows]))
+        require_room(self._path, 4 * vectors.nbytes)
+        for at in range(0, len(points), BATCH):
+            some = slice(at, at + BATCH)
+            rows = zip(points[some], vectors[some].tolist(), sparse[some], strict=True)
+            made = [
+                EdgePoint(
+                    point.chunk_id, {DENSE: row, SPARSE: SparseVector(terms.indices, terms.values)}, _payload(point.payload())
+                )
+                for point, row, terms in rows
+            ]
+            self._shard.update(UpdateOperation.upsert_points(made))
 
     def reader(self) -> EdgeReader:
         if self._shard.info().points_count > GRAPH_ABOVE:
-            self._shard.optimize()
+            self._shard.optimize()  # only what grew: few new points stay beside the graph and are searched exactly
         self._shard.flush()
         self.close()
         return EdgeReader(self._path)  # the first load also settles the files: later ones leave every byte as it is
 
-    def seal(self) -> int:
+    def seal(self, contents: str) -> int:
         return 0  # the directory itself is the version
 
     def close(self) -> None:
@@ -108,39 +165,62 @@ class EdgeWriter:
             self._open = False
 
 
-def _holdings(shard) -> dict[str, str]:
+def _config(dimension: int, quantization: str) -> "EdgeConfig":
+    from qdrant_edge import (
+        Distance,
+        EdgeConfig,
+        EdgeOptimizersConfig,
+        EdgeSparseVectorParams,
+        EdgeVectorParams,
+        HnswIndexConfig,
+        Modifier,
+        ScalarQuantizationConfig,
+        ScalarType,
+    )
+
+    int8 = ScalarQuantizationConfig(ScalarType.Int8, quantile=0.99) if quantization == "int8" else None
+    dense = EdgeVectorParams(size=dimension, distance=Distance.Dot)  # of unit vectors: the cosine, stored verbatim
+    return EdgeConfig(
+        vectors={DENSE: dense},
+        sparse_vectors={SPARSE: EdgeSparseVectorParams(modifier=Modifier.Idf)},
+        hnsw_config=HnswIndexConfig(M, EF_CONSTRUCT, full_scan_threshold=GRAPH_KB),
+        optimizers=EdgeOptimizersConfig(indexing_threshold=GRAPH_KB),
+        quantization_config=int8,
+        wal_enabled=False,
+    )
+
+
+def _filter_of(where: Where) -> "Filter":
+    from qdrant_edge import FieldCondition, Filter, MatchAny
+
+    return Filter(must=[FieldCondition(field, match=MatchAny(values)) for field, values in where.any_of().items()])
+
+
+def _count(shard: "EdgeShard", only: "Filter | None") -> int:
+    from qdrant_edge import CountRequest
+
+    return shard.count(CountRequest(exact=True, filter=only))
+
+
+def _payload(said: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: said.pop(name) for name in (*KEYWORDS, "digest")}
+    return kept | {SAID: json.dumps(said, ensure_ascii=False)}
+
+
+def _point(record: "ScoredPoint") -> Point:
+    payload = record.payload
+    return Point.of_payload(payload | json.loads(payload[SAID]))
+
+
+def _holdings(shard: "EdgeShard") -> Holdings:
     from qdrant_edge import ScrollRequest
 
-    found: dict[str, str] = {}
-    offset = None
-    while True:
-        records, offset = shard.scroll(ScrollRequest(offset=offset, limit=PAGE, with_payload=["text_hash"], with_vector=False))
-        found.update((str(record.id), record.payload["text_hash"]) for record in records)
-        if offset is None:
-            return found
-
-
-def _require_room(path: Path, needed: int) -> None:
-    """The engine maps its files: a full disk kills the process by a signal, without any error message."""
-    free = shutil.disk_usage(path).free
-    if free < needed + ROOM:
-        raise IndexingError(
-            f"{path}: {free // 2**20} MB are free, the index needs about {(needed + ROOM) // 2**20} MB; make room and run again"
-        )
-
-
-def _copy_without_holes(source: str, target: str) -> None:
-    """Copy what is written of a file. Shards map 69 MB ahead of which a small index fills one."""
-    with Path(source).open("rb") as read, Path(target).open("wb") as write:
-        size = os.fstat(read.fileno()).st_size
-        os.ftruncate(write.fileno(), size)
-        at = 0
-        while at < size:
-            try:
-                at = os.lseek(read.fileno(), at, os.SEEK_DATA)
-            except OSError:  # ENXIO: nothing but a hole from here on
+    def pages() -> Iterator[tuple["np.ndarray", "np.ndarray"]]:
+        offset = None
+        while True:
+            records, offset = shard.scroll(ScrollRequest(offset=offset, limit=PAGE, with_payload=["digest"], with_vector=False))
+            yield packed_ids([str(each.id) for each in records]), packed_digests([each.payload["digest"] for each in records])
+            if offset is None:
                 return
-            end = os.lseek(read.fileno(), at, os.SEEK_HOLE)
-            os.lseek(write.fileno(), at, os.SEEK_SET)
-            while at < end:
-                at += os.sendfile(write.fileno(), read.fileno(), at, end - at)
+
+    return Holdings.of(pages(), "this index")

@@ -5,161 +5,192 @@ A reader filters on the number that it pins; publishing writes one number into t
 """
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import IndexingError
-from .collection import Collection, sealed
-from .contract import Found, Point, contents_digest
+from .collection import Collection
+from .contract import DENSE, EFS, EVERYTHING, FACETS, KEYWORDS, LAYOUT, SPARSE, Found, Point, Sparse, Where
+from .holdings import Holdings, packed_digests, packed_ids
+from .lives import OPEN, alive, born_after, ended_after, of_chunks
 
 if TYPE_CHECKING:
     import numpy as np
-    from qdrant_client.models import Filter
+    from qdrant_client.models import SearchParams
 
-OPEN = 2**53 - 1  # removed_in of a point that is in the newest version; the largest whole number that JSON keeps exact
 BATCH = 500  # points per request, about 5 MB of JSON with 384 components
-
-
-def _alive(sequence: int) -> "Filter":
-    from qdrant_client.models import FieldCondition, Filter, Range
-
-    return Filter(
-        must=[
-            FieldCondition(key="added_in", range=Range(lte=sequence)),
-            FieldCondition(key="removed_in", range=Range(gt=sequence)),
-        ]
-    )
+QUERIES = 100  # per request
+ASKED = 1_000  # chunk ids per request
+FACET_VALUES = 10_000
+EXACT_IDF = 20_000  # points; up to here term frequencies are counted among what the caller may see
+M, EF_CONSTRUCT = 16, 128
+OVERSAMPLING = 3.0  # how many times k candidates are compared again with their whole vectors, where those are quantized
 
 
 class ServerReader:
-    """The version `sequence` of a collection. `contents` is the digest that it must have, None while it is being verified."""
+    """The version `sequence` of a collection. `contents` is the digest that it must have, None while it is being verified.
 
-    def __init__(self, collection: Collection, sequence: int, contents: str | None = None) -> None:
+    In a collection of more than EXACT_IDF points BM25 counts term frequencies among the points of all retained versions, dead
+    ones included: its scores are those of the pinned version only as far as the versions speak of the same things.
+    """
+
+    def __init__(self, collection: Collection, sequence: int, contents: str | None = None, ef: int = EFS[0]) -> None:
+        self.ef = ef
         self._collection, self._sequence = collection, sequence
-        if contents is not None and sealed(collection.metadata()).get(sequence) != contents:
+        if contents is not None and collection.state().sealed.get(sequence) != contents:
             raise IndexingError(
                 f"collection {collection.name}: the server holds no version {sequence} with the content that was published; "
                 "materialize the index again, it writes that version anew"
             )
 
-    def count(self) -> int:
-        call = self._collection.client.count
-        answer = self._collection.ask("count", call, self._collection.name, count_filter=_alive(self._sequence), exact=True)
-        return answer.count
+    def count(self, where: Where) -> int:
+        only = alive(self._sequence, where)
+        return self._ask("count", self._collection.client.count, count_filter=only, exact=True).count
 
-    def holdings(self) -> dict[str, str]:
-        found = self._collection.scroll(_alive(self._sequence), ["chunk_id", "text_hash"])
-        return {record.payload["chunk_id"]: record.payload["text_hash"] for record in found}
+    def facet(self, field: str, where: Where) -> dict[str, int]:
+        if field not in FACETS:
+            raise ValueError(f"facet {field!r}: one of {', '.join(FACETS)}")
+        only = alive(self._sequence, where)
+        call = self._collection.client.facet
+        answer = self._ask("facet", call, key=field, facet_filter=only, limit=FACET_VALUES, exact=True)
+        return {str(hit.value): hit.count for hit in answer.hits}
+
+    def holdings(self) -> Holdings:
+        return _holdings(self._collection, self._sequence)
 
     def vectors(self, chunk_ids: Sequence[str]) -> dict[str, list[float]]:
-        from qdrant_client.models import FieldCondition, Filter, MatchAny
+        found = self._records(chunk_ids, EVERYTHING, ["chunk_id"], [DENSE])
+        return {record.payload["chunk_id"]: record.vector[DENSE] for record in found}
 
-        where = Filter(
-            must=[*(_alive(self._sequence).must or []), FieldCondition(key="chunk_id", match=MatchAny(any=list(chunk_ids)))]
-        )
-        records, _ = self._collection.ask(
-            "read vectors",
-            self._collection.client.scroll,
-            self._collection.name,
-            scroll_filter=where,
-            limit=len(chunk_ids) + 1,
-            with_payload=["chunk_id"],
-            with_vectors=True,
-        )
-        return {record.payload["chunk_id"]: record.vector for record in records}
+    def points(self, chunk_ids: Sequence[str], where: Where) -> dict[str, Point]:
+        found = self._records(chunk_ids, where, True, False)
+        return {record.payload["chunk_id"]: Point.of_payload(record.payload) for record in found}
 
-    def search(self, vectors: "np.ndarray", k: int) -> list[list[Found]]:
-        from qdrant_client.models import QueryRequest
+    def dense(self, vectors: "np.ndarray", k: int, where: Where, *, exact: bool = False) -> list[list[Found]]:
+        from qdrant_client.models import QuantizationSearchParams, SearchParams
 
-        where = _alive(self._sequence)
-        asked = [QueryRequest(query=row.tolist(), filter=where, limit=k, with_payload=True) for row in vectors]
-        call = self._collection.client.query_batch_points
-        answers = self._collection.ask("search", call, self._collection.name, requests=asked) if asked else []
-        return [
-            [Found(p.payload["chunk_id"], p.payload["doc_id"], p.payload["source"], p.score) for p in answer.points]
-            for answer in answers
-        ]
+        again = QuantizationSearchParams(ignore=exact, rescore=True, oversampling=OVERSAMPLING)
+        params = SearchParams(hnsw_ef=max(self.ef, k), exact=exact, quantization=again)
+        return self._search(vectors.tolist(), DENSE, k, where, params)
+
+    def sparse(self, queries: Sequence[Sparse], k: int, where: Where) -> list[list[Found]]:
+        from qdrant_client.models import IdfCorpusParams, SearchParams, SparseVector
+
+        seen = IdfCorpusParams(corpus=alive(self._sequence, where.visible()))
+        params = SearchParams(idf=seen) if self._total <= EXACT_IDF else None
+        asked = [SparseVector(indices=query.indices, values=query.values) for query in queries]
+        return self._search(asked, SPARSE, k, where, params)
 
     def close(self) -> None:
         """The client belongs to whoever made it."""
+
+    @cached_property
+    def _total(self) -> int:
+        return self._ask("count", self._collection.client.count, exact=False).count
+
+    def _search(self, queries: list[Any], using: str, k: int, where: Where, params: "SearchParams | None") -> list[list[Found]]:
+        from qdrant_client.models import QueryRequest
+
+        only = alive(self._sequence, where)
+        asked = [
+            QueryRequest(query=query, using=using, filter=only, limit=k, params=params, with_payload=True) for query in queries
+        ]
+        call = self._collection.client.query_batch_points
+        answers = [
+            answer
+            for at in range(0, len(asked), QUERIES)
+            for answer in self._ask("search", call, requests=asked[at : at + QUERIES])
+        ]
+        return [[_found(point) for point in answer.points] for answer in answers]
+
+    def _records(self, chunk_ids: Sequence[str], where: Where, payload: list[str] | bool, vectors: list[str] | bool):
+        for at in range(0, len(chunk_ids), ASKED):
+            some = list(chunk_ids[at : at + ASKED])
+            only = alive(self._sequence, where, of_chunks(some))
+            named = {"scroll_filter": only, "limit": len(some), "with_payload": payload, "with_vectors": vectors}
+            yield from self._ask("read points", self._collection.client.scroll, **named)[0]
+
+    def _ask(self, what: str, call: Callable[..., Any], **named: Any) -> Any:
+        return self._collection.ask(what, call, self._collection.name, **named)
 
 
 class ServerWriter:
     """Writes the next sequence of a collection, or the given one when it must be written again.
 
-    `identity` (embedder and chunker fingerprint) is kept with the collection; another one is refused.
+    `identity` (fingerprints of embedder and chunker, and the like) is kept with the collection; another one is refused.
     """
 
     def __init__(
-        self, collection: Collection, dimension: int, identity: dict[str, str], above: int = 0, sequence: int | None = None
+        self,
+        collection: Collection,
+        dimension: int,
+        identity: dict[str, str],
+        above: int = 0,
+        sequence: int | None = None,
+        quantization: str = "none",
     ) -> None:
-        self._collection, self._identity = collection, identity
+        self._collection, self._identity = collection, identity | {"layout": str(LAYOUT)}
         self._claim = uuid.uuid4().hex
-        self._create(dimension)
-        newest = max(sealed(collection.metadata()), default=0)
+        self._create(dimension, quantization)
+        newest = collection.state().newest
         self._forced = sequence is not None
         self._base = newest if sequence is None or sequence > newest else None
         self._next = sequence if sequence is not None else max(newest, above) + 1
         self._until = OPEN if self._base is not None else self._next + 1
-        self._places: dict[str, Any] = {}
         self._touched = False
-        self._update_metadata(writer=self._claim)
+        self._collection.write_state(writer=self._claim)
         if self._base is not None:
             self._undo_unsealed(newest)
-        elif ServerReader(collection, self._next).count():
+        elif ServerReader(collection, self._next).count(EVERYTHING):
             raise IndexingError(
                 f"collection {collection.name}: version {self._next} is damaged and its place is taken by others; delete the "
                 "collection on the server, every version is then written again when it is needed"
             )
 
-    def holdings(self) -> dict[str, str]:
-        if not self._base:
-            return {}
-        found: dict[str, str] = {}
-        for record in self._collection.scroll(_alive(self._base), ["chunk_id", "text_hash"]):
-            found[record.payload["chunk_id"]] = record.payload["text_hash"]
-            self._places[record.payload["chunk_id"]] = record.id
-        return found
+    def holdings(self) -> Holdings:
+        return _holdings(self._collection, self._base) if self._base else Holdings.of([], self._collection.name)
 
     def remove(self, chunk_ids: Sequence[str]) -> None:
-        client = self._collection.client
-        for at in range(0, len(chunk_ids), BATCH):
-            batch = chunk_ids[at : at + BATCH]
+        """Their lives end before this version: readers of older ones keep them."""
+        for at in range(0, len(chunk_ids), ASKED):
+            some = list(chunk_ids[at : at + ASKED])
             self._write(
-                f"remove {len(batch)} chunks from {batch[0]}",
-                client.set_payload,
+                f"remove {len(some)} chunks from {some[0]}",
+                self._collection.client.set_payload,
                 payload={"removed_in": self._next},
-                points=[self._places[chunk_id] for chunk_id in batch],
+                points=alive(self._base or 0, EVERYTHING, of_chunks(some)),
                 wait=True,
             )
 
-    def upsert(self, points: Sequence[Point], vectors: "np.ndarray") -> None:
-        from qdrant_client.models import PointStruct
+    def upsert(self, points: Sequence[Point], vectors: "np.ndarray", sparse: Sequence[Sparse]) -> None:
+        from qdrant_client.models import PointStruct, SparseVector
 
         life = {"added_in": self._next, "removed_in": self._until}
         for at in range(0, len(points), BATCH):
-            batch, rows = points[at : at + BATCH], vectors[at : at + BATCH].tolist()
+            some = slice(at, at + BATCH)
+            rows = zip(points[some], vectors[some].tolist(), sparse[some], strict=True)
             made = [
-                PointStruct(id=self._point_id(point.chunk_id), vector=row, payload={**point.payload(), **life})
-                for point, row in zip(batch, rows, strict=True)
+                PointStruct(
+                    id=self._point_id(point),
+                    vector={DENSE: row, SPARSE: SparseVector(indices=terms.indices, values=terms.values)},
+                    payload=point.payload() | life,
+                )
+                for point, row, terms in rows
             ]
-            what = f"upsert {len(batch)} chunks from {batch[0].chunk_id}"
+            what = f"upsert {len(made)} chunks from {points[at].chunk_id}"
             self._write(what, self._collection.client.upsert, points=made, wait=True)
 
     def reader(self) -> ServerReader:
         return ServerReader(self._collection, self._sequence)
 
-    def seal(self) -> int:
-        contents = contents_digest(self.reader().holdings())
+    def seal(self, contents: str) -> int:
         self._require_claim()
-        if (
-            str(self._collection.ask("look", self._collection.client.get_collection, self._collection.name).status.value)
-            == "red"
-        ):
-            raise IndexingError(
-                f"collection {self._collection.name}: the server reports status red; look at its log, run it again"
-            )
-        self._update_metadata(writer=self._claim, **{f"sequence_{self._sequence}": contents})
+        collection = self._collection
+        status = collection.ask("look", collection.client.get_collection, collection.name).status.value
+        if status == "red":
+            raise IndexingError(f"collection {collection.name}: the server reports status red; look at its log, run it again")
+        collection.write_state(sealed=collection.state().sealed | {self._sequence: contents})
         return self._sequence
 
     def close(self) -> None:
@@ -170,50 +201,99 @@ class ServerWriter:
         """Without a single change the newest sealed version is already the one that is wanted."""
         return self._next if self._touched or self._forced or not self._base else self._base
 
-    def _point_id(self, chunk_id: str) -> str:
-        """One point per life of a chunk: it may be removed in one version and come back in a later one."""
-        return str(uuid.uuid5(uuid.UUID(chunk_id), str(self._next)))
+    def _point_id(self, point: Point) -> str:
+        """One point per life of a chunk: it may be removed in one version and come back, or be another, in a later one."""
+        return str(uuid.uuid5(uuid.UUID(point.chunk_id), f"{point.digest} {self._next}"))
 
     def _write(self, what: str, call: Callable[..., Any], **named: Any) -> None:
         self._require_claim()
         self._touched = True
         self._collection.ask(what, call, self._collection.name, **named)
 
-    def _create(self, dimension: int) -> None:
-        import warnings
+    def _create(self, dimension: int, quantization: str) -> None:
+        client, name = self._collection.client, self._collection.name
 
-        from qdrant_client.models import Distance, PayloadSchemaType, VectorParams
+        def create() -> None:
+            if not client.collection_exists(name):  # asked each time: it may have been made, and the answer lost
+                client.create_collection(name, **_described(dimension, quantization), metadata=self._identity)
 
-        ask, client, name = self._collection.ask, self._collection.client, self._collection.name
-        if not ask("look", client.collection_exists, name):
-            vectors = VectorParams(size=dimension, distance=Distance.DOT)  # of unit vectors: the cosine, stored verbatim
-            ask("create", client.create_collection, name, vectors_config=vectors, metadata=self._identity)
-        found = self._collection.metadata()
+        self._collection.ask("create", create)
+        found = self._collection.state().metadata
         if any(found.get(key) != value for key, value in self._identity.items()):
             raise IndexingError(f"collection {name} belongs to another embedder or chunker; delete it or rename the pipeline")
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Payload indexes have no effect")  # the client's in-memory mode
-            for field in ("added_in", "removed_in"):
-                ask("create", client.create_payload_index, name, field, PayloadSchemaType.INTEGER, wait=True)
-            ask("create", client.create_payload_index, name, "chunk_id", PayloadSchemaType.KEYWORD, wait=True)
+        _create_indexes(self._collection)
 
     def _undo_unsealed(self, newest: int) -> None:
         """A crashed build left points that nobody was promised, and ended lives that are not over."""
-        from qdrant_client.models import FieldCondition, Filter, FilterSelector, Range
+        from qdrant_client.models import FilterSelector
 
         client, name = self._collection.client, self._collection.name
-        unborn = Filter(must=[FieldCondition(key="added_in", range=Range(gt=newest))])
-        self._collection.ask("undo", client.delete, name, points_selector=FilterSelector(filter=unborn), wait=True)
-        ended = Filter(must=[FieldCondition(key="removed_in", range=Range(gt=newest, lt=OPEN))])
-        self._collection.ask("undo", client.set_payload, name, payload={"removed_in": OPEN}, points=ended, wait=True)
-
-    def _update_metadata(self, **changes: Any) -> None:
-        known = self._collection.metadata() | self._identity | changes
-        self._collection.ask("metadata", self._collection.client.update_collection, self._collection.name, metadata=known)
+        unborn = FilterSelector(filter=born_after(newest))
+        self._collection.ask("undo", client.delete, name, points_selector=unborn, wait=True)
+        reopen = {"removed_in": OPEN}
+        self._collection.ask("undo", client.set_payload, name, payload=reopen, points=ended_after(newest), wait=True)
 
     def _require_claim(self) -> None:
-        if self._collection.metadata().get("writer") != self._claim:
+        if self._collection.state().metadata.get("writer") != self._claim:
             raise IndexingError(
                 f"collection {self._collection.name}: another build took it over; published versions are untouched, "
                 "run this one again when the other is done"
             )
+
+
+def _described(dimension: int, quantization: str) -> dict[str, Any]:
+    from qdrant_client.models import (
+        Distance,
+        HnswConfigDiff,
+        Modifier,
+        ScalarQuantization,
+        ScalarQuantizationConfig,
+        ScalarType,
+        SparseVectorParams,
+        VectorParams,
+    )
+
+    int8 = ScalarQuantization(scalar=ScalarQuantizationConfig(type=ScalarType.INT8, quantile=0.99, always_ram=True))
+    dense = VectorParams(  # Dot of unit vectors: the cosine, stored verbatim
+        size=dimension,
+        distance=Distance.DOT,
+        hnsw_config=HnswConfigDiff(m=M, ef_construct=EF_CONSTRUCT),
+        quantization_config=int8 if quantization == "int8" else None,
+        on_disk=quantization == "int8",  # the small copy stays in memory
+    )
+    return {
+        "vectors_config": {DENSE: dense},
+        "sparse_vectors_config": {SPARSE: SparseVectorParams(modifier=Modifier.IDF)},
+    }
+
+
+def _create_indexes(collection: Collection) -> None:
+    """Before the first point comes: the graph is built for the filters that it will meet."""
+    import warnings
+
+    from qdrant_client.models import PayloadSchemaType
+
+    kinds = dict.fromkeys(("added_in", "removed_in"), PayloadSchemaType.INTEGER)
+    kinds |= dict.fromkeys(("chunk_id", *KEYWORDS), PayloadSchemaType.KEYWORD)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Payload indexes have no effect")  # the client's in-memory mode
+        for field, kind in kinds.items():
+            collection.ask("create", collection.client.create_payload_index, collection.name, field, kind, wait=True)
+
+
+def _holdings(collection: Collection, sequence: int) -> Holdings:
+    def parts() -> Iterator[tuple["np.ndarray", "np.ndarray"]]:
+        ids, digests = [], []
+        for record in collection.scroll(alive(sequence, EVERYTHING), ["chunk_id", "digest"]):
+            ids.append(record.payload["chunk_id"])
+            digests.append(record.payload["digest"])
+            if len(ids) >= 10_000:
+                yield packed_ids(ids), packed_digests(digests)
+                ids, digests = [], []
+        yield packed_ids(ids), packed_digests(digests)
+
+    return Holdings.of(parts(), f"collection {collection.name}")
+
+
+def _found(point: Any) -> Found:
+    return Found(point.payload["chunk_id"], point.score, Point.of_payload(point.payload))

@@ -1,0 +1,74 @@
+"""What on-call people do by hand to a pipeline's state: list the quarantine, clean up, verify every file."""
+
+import time
+
+from rich.console import Console
+from rich.table import Table
+
+from llmops_pipelines.assets.product import Product
+from llmops_pipelines.lifecycle import corpus, release
+from llmops_pipelines.lifecycle.lake import DamagedVersion, Lake, Refusal, remove
+from llmops_pipelines.resources.home import Home
+
+
+def quarantined(product: Product, out: Console) -> None:
+    """Documents that could not be used, with reasons, and when a stopped parser is tried again."""
+    lake = _lake(product)
+    version = lake.current("documents")
+    if version is None:
+        raise Refusal(f"{product.name}/documents was never materialized; materialize it with: llmops run {product.name}")
+    rows = version.table("quarantined").to_pylist()
+    if not rows:
+        out.print("Nothing is in quarantine.")
+        return
+    table = Table("document", "reason", "detail", box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(row["doc_id"], row["reason"], row["detail"])
+    out.print(table)
+    for source in sorted({row["source"] for row in rows}):
+        if due := corpus.next_retry(lake, source):
+            wait = max(0, round((due - time.time()) / 60))
+            out.print(f"{source}: files whose parser was stopped are tried again by the first run after {wait} minutes")
+    out.print("A file is tried again as soon as it, its parser or a limit changes.")
+
+
+def clean_up(product: Product, out: Console, *, really: bool) -> None:
+    """Show what nobody needs, and remove it when `really`."""
+    home = Home.from_environment(product.project)
+    lake, history = home.lake(product.name), home.history(product.name)
+    found = release.unneeded(lake, history, product.pipeline.retention, home.folder / "training")
+    table = Table("what", "why", "MB", box=None, pad_edge=False, header_style="bold")
+    shown = [each for each in found if each.path.parent.parent.name != "blobs"]
+    for each in shown:
+        table.add_row(each.path.relative_to(lake.root).as_posix(), each.why, f"{each.size / 1e6:.1f}")
+    if len(shown) < len(found):
+        size = sum(each.size for each in found if each not in shown)
+        table.add_row("blobs", f"bytes of {len(found) - len(shown)} files that no version names", f"{size / 1e6:.1f}")
+    out.print(table if found else "Nothing to remove: retention keeps everything that is there.")
+    if found and really:
+        out.print(f"removed, {remove(found) / 1e6:.1f} MB are free again")
+    elif found:
+        out.print(f"\nNothing was removed. To remove it: llmops clean {product.name} --yes", style="yellow")
+
+
+def verify_all(product: Product, out: Console) -> bool:
+    """Hash every file of every version. Returns whether all are as they were published."""
+    lake = _lake(product)
+    bad = 0
+    checked = 0
+    for version in lake.all_versions():
+        checked += 1
+        try:
+            version.verify()
+        except DamagedVersion as damage:
+            bad += 1
+            lake.distrust(version)
+            out.print(f"damaged: {damage}", style="red", markup=False, soft_wrap=True)
+    out.print(f"{checked} versions, {bad} damaged")
+    if bad:
+        out.print("A damaged version is made again by the next run that needs it; a release that pins it needs a backup.")
+    return not bad
+
+
+def _lake(product: Product) -> Lake:
+    return Home.from_environment(product.project).lake(product.name)

@@ -45,7 +45,7 @@ class Row:
 
 
 def gather(megabytes: float) -> list[str]:
-    """Half written documentation (Markdown, reStructuredText), half docstrings of modules, in an order that is always the same."""
+    """Half Markdown and reStructuredText, half docstrings of modules, in an order that is always the same."""
     roots = [Path("/usr/share/doc"), Path(sysconfig.get_paths()["stdlib"]), Path(sysconfig.get_paths()["purelib"])]
     written = [path for root in roots for suffix in ("*.md", "*.rst") for path in root.rglob(suffix)]
     modules = [path for root in roots[1:] for path in root.rglob("*.py") if "test" not in str(path)]

@@ -116,10 +116,9 @@ def measured(system: str, folder: Path, state: Path, deleted: str, profile: Path
 
 
 def ours(folder: Path, state: Path, _: object) -> Ran:
-    embedded = stages.without_a_model()
-    built = stages.to_index(state, folder)
+    built = stages.to_index(state, folder, hashed=True)
     return Ran(
-        embedded=embedded[0],
+        embedded=built.embedded,
         points=lambda: built.versions["index"].json("content")["count"],
         points_of=lambda name: stages.points_of(state, built, name),
         stages=built.seconds,

@@ -11,6 +11,7 @@ import numpy as np
 
 from llmops_pipelines.config.pipeline import Chunks, Cleaning, Embeddings, Index, Source
 from llmops_pipelines.lifecycle import corpus, index
+from llmops_pipelines.lifecycle.compute import HERE, Local
 from llmops_pipelines.lifecycle.index.embedder import Embedder
 from llmops_pipelines.lifecycle.index.embedding import PROBES
 from llmops_pipelines.lifecycle.index.engines.contract import EVERYTHING
@@ -18,21 +19,27 @@ from llmops_pipelines.lifecycle.index.engines.edge import EdgeReader
 from llmops_pipelines.lifecycle.lake import Lake, Version
 
 DIMENSION = 384
+TOKENS = 128
 PIPELINE = "measured"
 SOURCE = "texts"
 
 
 @dataclass(frozen=True)
 class Built:
-    """What the stages made, and what each took."""
+    """What the stages made, and what each took in seconds."""
 
     versions: dict[str, Version]
     seconds: dict[str, float]
+    embedded: int  # by the hash
 
 
-def to_index(home: Path, folder: Path, *, chunks: Chunks | None = None, embeddings: Embeddings | None = None) -> Built:
-    """Documents of a folder to a searchable index. A new `Lake` each time: nothing is remembered from the run before."""
-    chunks, embeddings = chunks or Chunks(tokens=128), embeddings or Embeddings()
+def to_index(home: Path, folder: Path, *, hashed: bool = False) -> Built:
+    """Documents of a folder to a searchable index. A new `Lake` each time: nothing is remembered from the run before.
+
+    `hashed`: texts are embedded by their hash, in this process; else by the default model, on all cores.
+    """
+    chunks, embeddings = Chunks(tokens=TOKENS), Embeddings()
+    embedded = _without_a_model() if hashed else [0]
     lake = Lake(home, PIPELINE)
     source = Source(name=SOURCE, path=str(folder), licence="various")
     cleaning = Cleaning()
@@ -49,10 +56,11 @@ def to_index(home: Path, folder: Path, *, chunks: Chunks | None = None, embeddin
     raw = stage("discover", corpus.discover, source, cleaning, folder)
     parsed = stage("parse", corpus.parse, raw, cleaning)
     documents = stage("gather", corpus.gather, [source.name], {source.name: parsed}, cleaning)
-    cut = stage("cut", index.cut, documents, chunks, embeddings)
-    embedded = stage("embed", index.embed, cut, embeddings)
-    stage("index", index.build, cut, embedded, Index(), None, PIPELINE)
-    return Built(versions, seconds)
+    with Local() as cores:
+        cut = stage("cut", index.cut, documents, chunks, embeddings, cores)
+        vectors = stage("embed", index.embed, cut, embeddings, HERE if hashed else cores)
+    stage("index", index.build, cut, vectors, Index(), None, PIPELINE)
+    return Built(versions, seconds, embedded[0])
 
 
 def points_of(home: Path, built: Built, uri: str) -> int:
@@ -87,8 +95,8 @@ def vector_of(text: str) -> np.ndarray:
     return numbers / np.linalg.norm(numbers)
 
 
-def without_a_model() -> list[int]:
-    """From here on texts are embedded by their hash. Returns a list with one number in it: how many were embedded."""
+def _without_a_model() -> list[int]:
+    """From here on this process embeds texts by their hash. Returns a list of one number: how many were embedded."""
     counted = [0]
 
     def embed(_: Embedder, texts: Sequence[str]) -> np.ndarray:

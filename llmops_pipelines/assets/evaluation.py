@@ -42,10 +42,11 @@ def build(product: Product) -> list:
         documents: Version,
         home: Home,
         tracking: Tracking,
+        secrets: Secrets,
     ) -> dg.MaterializeResult[Version]:
         """Retrieval and answer quality per question, with bootstrap intervals, base and fine-tuned side by side."""
         lake = home.lake(product.name)
-        version = stage.score(lake, eval_questions, answers, documents, words.answers, words.embeddings)
+        version = stage.score(lake, eval_questions, answers, documents, words.answers, words.embeddings, secrets)
         files = artifacts(version, "scores.png", "summary.json")
         settings = (parameters(words.answers), parameters(words.embeddings), parameters(words.gate))
         logged = everything(dataset(eval_questions, "evaluation"), *settings, files)

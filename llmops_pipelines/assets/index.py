@@ -57,9 +57,23 @@ def build(product: Product) -> list:
         """Each vector is finite and of unit length, and they are not all the same."""
         return check_result(stage.checks.vectors_are_sound(home.lake(product.name), embeddings))
 
+    @product.check("embeddings")
+    def the_embedder_is_faithful(embeddings: Version, chunks: Version, home: Home, secrets: Secrets) -> dg.AssetCheckResult:
+        """bf16 makes the vectors that fp32 makes, and an endpoint those that it made before, on a sample."""
+        lake = home.lake(product.name)
+        return check_result(stage.the_embedder_is_faithful(lake, chunks, embeddings, words.embeddings, secrets))
+
     @product.check("index")
     def every_chunk_is_indexed(index: Version, chunks: Version, vector_store: VectorStore) -> dg.AssetCheckResult:
         """The engine holds exactly the chunks, with the texts that they have now."""
         return check_result(stage.checks.every_chunk_is_indexed(index, chunks, vector_store.connector(words.index)))
 
-    return [chunks, embeddings, index, retrieval_settings, every_vector_is_sound, every_chunk_is_indexed]
+    return [
+        chunks,
+        embeddings,
+        index,
+        retrieval_settings,
+        every_vector_is_sound,
+        the_embedder_is_faithful,
+        every_chunk_is_indexed,
+    ]

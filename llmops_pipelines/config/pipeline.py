@@ -106,7 +106,9 @@ class Quality(Words):
 
     letters: Share = Field(0.3, description="Least share of letters among the characters that are not white space")
     repeated_lines: Share = Field(0.5, description="Most share of the text in lines that stood before in it")
-    repeated_words: Share = Field(0.3, description="Most share of the text in repetitions of its most frequent four-word sequence")
+    repeated_words: Share = Field(
+        0.3, description="Most share of the text in repetitions of its most frequent four-word sequence"
+    )
 
 
 PersonalData = Literal["email", "phone", "iban", "card", "ip", "national_id", "name"]

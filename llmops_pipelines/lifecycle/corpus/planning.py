@@ -14,7 +14,8 @@ from .pool import Limits
 if TYPE_CHECKING:
     from ..lake import Lake
 
-TABLES = ("csv", "jsonl")  # whose title becomes the first line: their rows are text without a heading
+TABLES = ("csv", "jsonl", "parquet")  # whose title becomes the first line: they bring no heading of their own
+NOT_OURS = ("repeated_row", "repeated_member", "unsupported_format", "empty")  # pieces that are fine and not wanted
 BUCKET = {"id": "id", "text": "text", "title": "title"}  # columns of a bucket of rows, whatever the table calls them
 LONGEST_ROW = 300  # characters of a row's id in a doc_id
 
@@ -68,7 +69,7 @@ def _without_parser(row: dict[str, Any]) -> tuple[str, str] | None:
 
 def parse_results(lake: "Lake", tasks: list[Task]) -> dict[str, dict[str, Any]]:
     """What the parser said of each file, by key, without the texts."""
-    store = lake.store("parsed", "v1", "parse")
+    store = lake.store("parsed", "v2", "parse")
     wanted = ["parse", "reason", "detail", "reencoded", "pieces"]
     return {row["parse"]: row for row in store.take([task.parse.key for task in tasks], wanted).to_pylist()}
 
@@ -86,17 +87,17 @@ def items(source: str, tasks: list[Task], found: dict[str, dict[str, Any]]) -> t
             uri = _document_name(task, piece["row"])
             doc_id = _doc_id(source, uri)
             if piece["reason"]:
-                outcome = SKIPPED if piece["reason"] == "repeated_row" else QUARANTINED
+                outcome = SKIPPED if piece["reason"] in NOT_OURS else QUARANTINED
                 entries.append(
                     Entry(source, _repeated(doc_id, piece, place), task.uri, outcome, piece["reason"], piece["detail"])
                 )
                 continue
-            heading = task.parse.kind in TABLES and task.parse.columns is None
-            title = "" if piece["titled"] else _title(task.uri)
-            clean = work.ToClean(
-                task.parse.key, place, title, heading, task.parse.kind, digest([piece["raw"], title, heading, task.parse.kind])
-            )
-            good.append(Item(task.uri, uri, doc_id, task.parse.kind, clean))
+            form = piece["kind"] or task.parse.kind
+            heading = form in TABLES and task.parse.columns is None
+            title = "" if piece["titled"] else _title(piece["row"] if piece["kind"] else task.uri)
+            key = digest([piece["raw"], title, heading, form])
+            clean = work.ToClean(task.parse.key, place, title, heading, form, key)
+            good.append(Item(task.uri, uri, doc_id, form, clean))
     return good, entries
 
 
@@ -118,7 +119,7 @@ def _document_name(task: Task, row: str) -> str:
 
 def _repeated(doc_id: str, piece: dict[str, Any], place: int) -> str:
     """The second row of an id is no document of that id; its line in the ledger needs a name of its own."""
-    return f"{doc_id}~{place}" if piece["reason"] == "repeated_row" else doc_id
+    return f"{doc_id}~{place}" if piece["reason"].startswith("repeated_") else doc_id
 
 
 def _title(uri: str) -> str:

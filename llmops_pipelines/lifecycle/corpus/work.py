@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..lake import Lake
 
 BATCH = 256  # files or texts
+PIECE = ("row", "raw", "titled", "kind", "reason", "detail")  # what is known of a piece beside its text
 BATCH_CHARACTERS = 64 * 2**20
 GROUP_CHARACTERS = 128 * 2**10  # texts that go to a child process together: one message costs as much as cleaning a page
 
@@ -70,7 +71,7 @@ def profile_identity(similarity: float) -> dict[str, Any]:
 
 def parse_new(lake: "Lake", files: dict[str, ToParse], pool: Pool, limits: Limits) -> list[str]:
     """Parse files that have no row in the store yet, and return their keys. Failures are results like others."""
-    store = lake.store("parsed", "v1", "parse")
+    store = lake.store("parsed", "v2", "parse")
     new = store.missing(files)
     tasks = [(files[key], str(blob_path(lake, files[key].blob))) for key in new]
     outcomes = pool.run(parsers.parse, ((path, f.blob, f.kind, f.columns, limits.characters) for f, path in tasks))
@@ -112,7 +113,7 @@ def _parsed_table(results: list[tuple[ToParse, Outcome]]):
                 "reason": f"parser_{outcome.reason}" if outcome.reason else "",
                 "detail": outcome.detail,
                 "reencoded": reencoded,
-                "pieces": [{name: note[name] for name in ("row", "raw", "titled", "reason", "detail")} for note in notes],
+                "pieces": [{name: note[name] for name in PIECE} for note in notes],
                 "texts": [{"title": piece["title"], "text": piece["text"]} for piece in pieces],
             }
         )
@@ -120,7 +121,7 @@ def _parsed_table(results: list[tuple[ToParse, Outcome]]):
         [(name, pa.string()) for name in ("parse", "blob", "reason", "detail")]
         + [
             ("reencoded", pa.bool_()),
-            ("pieces", struct("row", "raw", "titled", "reason", "detail")),
+            ("pieces", struct(*PIECE)),
             ("texts", struct("title", "text")),
         ]
     )
@@ -173,7 +174,7 @@ def grouped(
 
 
 def _raw_texts(lake: "Lake", wanted: list[ToClean]) -> Iterator[tuple[str, str, str]]:
-    store = lake.store("parsed", "v1", "parse")
+    store = lake.store("parsed", "v2", "parse")
     for batch in _batches(wanted, lambda _: 0):
         rows = {row["parse"]: row["texts"] for row in store.take([item.parse for item in batch], ["texts"]).to_pylist()}
         for item in batch:

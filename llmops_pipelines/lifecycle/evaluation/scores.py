@@ -3,7 +3,7 @@
 What a metric is belongs in the metric files; which of them are taken, and how they are summed up, is decided here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -46,6 +46,7 @@ def score(
     documents: Version,
     settings: Answers,
     embeddings: Embeddings,
+    secrets: "Callable[[str], str | None] | None" = None,
     embedder: Embeds | None = None,
 ) -> Version:
     """Asset eval_scores. A question without an answer, and a metric that fails on a row, stay in as rows with an error.
@@ -56,7 +57,7 @@ def score(
     def write(draft: Draft) -> None:
         questions = eval_questions.table().to_pylist()
         said = _said(answers)
-        judge = embedder or index.Embedder.open(embeddings)
+        judge = embedder or index.Embedder.open(embeddings, secrets)
         scores = {name: _scored(name, questions, said[name], settings, judge) for name in CANDIDATES}
         scores[RETRIEVAL] = _retrieval(questions, said, settings.passages)
         found = {doc_id for row in said["base"].values() for doc_id in row["documents"]}
@@ -65,7 +66,7 @@ def score(
         _write(draft, scores, len(questions))
 
     config = {"passages": settings.passages, "refusal": settings.refusal}
-    config["embedder"] = [embeddings.sha256, embeddings.precision]
+    config["embedder"] = embeddings.model_dump(include={"sha256", "precision", "endpoint"})
     return lake.once("eval_scores", code=CODE, config=config, parents=[eval_questions, answers, documents], write=write)
 
 

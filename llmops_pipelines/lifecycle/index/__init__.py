@@ -6,6 +6,7 @@ from .embedding import CODE as _EMBED
 from .embedding import embed, vectors
 from .engines.contract import EVERYTHING, Where
 from .errors import IndexingError
+from .fidelity import the_embedder_is_faithful
 from .indexing import CODE as _BUILD
 from .indexing import build
 from .passages import CODE as _CUT
@@ -32,6 +33,7 @@ __all__ = [
     "cut",
     "embed",
     "passages",
+    "the_embedder_is_faithful",
     "tune",
     "vectors",
 ]

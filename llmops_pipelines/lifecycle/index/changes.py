@@ -57,7 +57,6 @@ def write(lake: Lake, writer: Writer, chunks: Version, store: Store, dimension: 
     Raises IndexingError for unsound vectors, a chunk that is there twice, and a text that is not the one that was cut.
     """
     import numpy as np
-    import pyarrow as pa
 
     before = writer.holdings()
     pass_over = _Pass(before, np.zeros(len(before), dtype=bool))
@@ -72,8 +71,7 @@ def write(lake: Lake, writer: Writer, chunks: Version, store: Store, dimension: 
         writer.remove(names(gone[at : at + PORTION]))
     pass_over.counts.update(deleted=len(gone), before=len(before))
     wanted = Holdings.of(pass_over.held, place)
-    sample = pa.concat_tables([each.rows for each in pass_over.samples.values() if each.rows is not None])
-    return Changes(wanted, sample, pass_over.languages, pass_over.counts)
+    return Changes(wanted, pass_over.sample(), pass_over.languages, pass_over.counts)
 
 
 def wanted_holdings(chunks: Version) -> Holdings:
@@ -114,6 +112,16 @@ class _Pass:
             if not same.all():
                 yield rows.take(np.flatnonzero(~same))
 
+    def sample(self) -> "pa.Table":
+        """At most SAMPLES rows, half of them new ones as far as there are both."""
+        import pyarrow as pa
+
+        new, old = (self.samples[key].rows for key in (True, False))
+        if new is None or old is None:
+            return old if new is None else new
+        kept = old.slice(0, max(SAMPLES // 2, SAMPLES - new.num_rows))
+        return pa.concat_tables([new.slice(0, SAMPLES - kept.num_rows), kept])
+
     def changed_among(self, rows: "pa.Table") -> list[str]:
         ids = rows.column("chunk_id").to_pylist()
         return [chunk for chunk, at in zip(ids, self.before.find(packed_ids(ids)).tolist(), strict=True) if at >= 0]
@@ -130,10 +138,10 @@ class _Sample:
         import numpy as np
         import pyarrow as pa
 
-        chosen = chosen[np.argsort(digests[chosen], kind="stable")[: SAMPLES // 2]]
+        chosen = chosen[np.argsort(digests[chosen], kind="stable")[:SAMPLES]]
         both = digests[chosen] if self.digests is None else np.concatenate([self.digests, digests[chosen]])
         table = rows.take(chosen) if self.rows is None else pa.concat_tables([self.rows, rows.take(chosen)])
-        lowest = np.argsort(both, kind="stable")[: SAMPLES // 2]
+        lowest = np.argsort(both, kind="stable")[:SAMPLES]
         self.digests, self.rows = both[lowest], table.take(lowest)
 
 

@@ -93,7 +93,7 @@ class Chunker:
         """What `chunks.by` means for the packing."""
         budget = self.settings.tokens - self.settings.overlap
         if self.settings.by == "structure":
-            return Rule(budget, budget // 3, best=TOP, enough=PARAGRAPH, broken=frozenset({PROSE}))
+            return Rule(budget, budget * 2 // 5, best=TOP, enough=PARAGRAPH, broken=frozenset({PROSE}))
         if self.settings.by == "sentences":
             return Rule(budget, budget * 3 // 4, best=SENTENCE, enough=NEVER, broken=frozenset({PROSE, SOURCE, TABLE}))
         return Rule(budget, budget, best=WORD, enough=NEVER, broken=frozenset({PROSE, SOURCE, TABLE, UNIT}))

@@ -101,7 +101,7 @@ def _definitions(text: str) -> Iterator[tuple[int, tuple[int, str]]]:
     first = _DEFINITION.match("\n" + text[:400])
     for offset, found in chain([(-1, first)] if first else [], ((0, found) for found in _DEFINITION.finditer(text))):
         at = found.start(1) + offset
-        name = " ".join(found[found.lastindex].split())
+        name = " ".join(found[found.lastindex].split()).rstrip(":.")
         for _ in range(_LONGEST_COMMENT):
             above = text.rfind("\n", 0, at - 1) + 1 if at > floor else at
             if above < floor or above == at or not _ABOVE.match(text, above, at):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise, repeat
 from typing import NamedTuple
+from zlib import crc32
 
 from . import code_blocks, splitting, tables
 from .counting import Counter
@@ -58,20 +59,19 @@ class Cutter:
         costs = self._costs(starts, ends, counts)
         columns = (starts, ends, made.strengths, made.kinds, counts, costs)
         spent, seen = list(accumulate(costs, initial=0)), list(accumulate(counts, initial=0))
-        loose = not self.counter.additive or any(mark in self.text for mark in _NO_SPACE)
+        self.loose = not self.counter.additive or any(mark in self.text for mark in _NO_SPACE)
         parcels: list[tuple[int, int, int, str, int]] = []
         for number, (first, last) in enumerate(pairwise([*made.sections, len(ends)])):
-            if spent[last] - spent[first] <= self.rule.budget and not loose:
+            if spent[last] - spent[first] <= self.rule.budget and not self.loose:
                 parcels.append((starts[first], ends[last - 1], seen[last] - seen[first], "", number))
             else:
                 row = map(Piece._make, zip(*(column[first:last] for column in columns), repeat(""), repeat(0)))
-                parcels += self._packed(list(row), number, loose)
+                parcels += self._packed(list(row), number)
         return self._passages(parcels)
 
-    def _packed(self, row: list[Piece], number: int, loose: bool) -> list[tuple[int, int, int, str, int]]:
+    def _packed(self, row: list[Piece], number: int) -> list[tuple[int, int, int, str, int]]:
         """(start, end, tokens, lead, number of the section) of each passage of one section."""
-        self.loose = loose
-        packed = pack(row, self.rule, self.refine)
+        packed = pack(row, self.rule, self.refine, self._sign)
         counted = self._counted_again(packed) if self.loose else [(p, sum(piece.tokens for piece in p)) for p in packed]
         return [(pieces[0].start, pieces[-1].end, tokens, pieces[0].lead, number) for pieces, tokens in counted]
 
@@ -110,6 +110,9 @@ class Cutter:
             pieces[: tables.HEADER_LINES] = [part._replace(lead="", lead_cost=0) for part in pieces[: tables.HEADER_LINES]]
         return pieces
 
+    def _sign(self, piece: Piece) -> int:
+        return crc32(self.text[piece.start : piece.end].encode("utf-8", "replace"))
+
     def _cuts(self, piece: Piece) -> tuple[int, list[int], list[int]]:
         """Kind, ends and strengths of the parts of a piece."""
         where = (self.text, piece.start, piece.end)
@@ -135,7 +138,7 @@ class Cutter:
         names = tables.header(self.text, table.start, table.end).split(" ")
         while (tokens := self.counter.count([" ".join(names)])[0]) > self.rule.budget // 3:
             names = names[: len(names) * 3 // 4]
-        return " ".join(names), tokens
+        return " ".join(names).rstrip(" |"), tokens
 
     def _counted_again(self, packed: Sequence[list[Piece]]) -> list[tuple[list[Piece], int]]:
         """Each passage with its exact tokens; one that turns out too long is cut in two, and both are counted again."""
@@ -160,6 +163,7 @@ class Cutter:
             if total + self._costs([at], [after], [count])[0] > self.overlap:
                 break
             back, total = at, total + count
+        back = min(start, start - len(self.text[back:start].lstrip()))
         if self.loose and back < start:
             total = self.counter.count([self.text[back:end]])[0] - tokens
             back, total = (start, 0) if tokens + total > self.rule.budget + self.overlap else (back, total)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Encode = Callable[[list[str]], "np.ndarray"]
 
-TOKENS_AT_ONCE = {  # of one batch, padding included
+TOKENS_AT_ONCE = {  # of one batch, padding included; on a processor per thread
     ("cpu", "fp32"): 1_024,  # activations of more do not stay in the cache
     ("cpu", "bf16"): 2_048,
     ("mps", "fp32"): 8_192,
@@ -68,6 +68,8 @@ class BertEncoder:
         tokens = self.tokenize(texts)
         precision = self.files.settings.precision
         budget, step = TOKENS_AT_ONCE[self.device.type, precision], LENGTH_STEP[precision]
+        if self.device.type == "cpu":
+            budget *= torch.get_num_threads()
         vectors = np.empty((len(texts), self.files.dimension), dtype=np.float32)
         with torch.inference_mode():
             for length, rows in by_length([len(row) for row in tokens], budget, step):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .splitting import SENTENCE
+from .splitting import MEMBER, SENTENCE
 
 
 class Piece(NamedTuple):
@@ -42,33 +42,41 @@ class Rule:
     broken: frozenset[int]
 
 
-def pack(row: Sequence[Piece], rule: Rule, refine: Callable[[Piece], list[Piece]]) -> list[list[Piece]]:
-    """Pieces of each passage. `refine` cuts a piece into smaller ones; one that it leaves whole is taken as it is."""
-    waiting = list(row)[::-1]
+def pack(
+    row: Sequence[Piece], rule: Rule, refine: Callable[[Piece], list[Piece]], sign: Callable[[Piece], int]
+) -> list[list[Piece]]:
+    """Pieces of each passage. `refine` cuts a piece into smaller ones; one that it leaves whole is taken as it is. `sign` is
+    a number that follows from the content of a piece, and from nothing else."""
+    waiting, window = list(row)[::-1], []
     packed: list[list[Piece]] = []
-    window: list[Piece] = []
-    total = 0
+    budget, total, room = rule.budget, 0, 0
     while waiting:
         piece = waiting[-1]
-        room = rule.budget - (window[0] if window else piece).lead_cost
+        if not window:
+            total, room = 0, budget - piece.lead_cost
         if total + piece.cost <= room:
             window.append(waiting.pop())
             total += piece.cost
             continue
-        cut, strength = _best_cut(window, total, rule)
-        if piece.cost + piece.lead_cost > rule.budget or (piece.kind in rule.broken and strength < rule.enough):
+        if piece.cost > budget and window and window[-1].strength >= MEMBER:  # a long definition begins a passage of its own
+            packed.append(window)
+            window = []
+            continue
+        cut, strength, spent = _best_cut(window, total, rule, sign)
+        if piece.cost + piece.lead_cost > budget or (piece.kind in rule.broken and strength < rule.enough):
             parts = refine(piece)
             if len(parts) > 1 or parts[0].kind != piece.kind:
                 waiting[-1:] = parts[::-1]
                 continue
             if not window:
-                window, cut = [waiting.pop()], 1
+                packed.append([waiting.pop()])
+                continue
         packed.append(window[:cut])
-        window = window[cut:]
-        total = _cost(window)
+        window, total = window[cut:], total - spent
+        room = budget - window[0].lead_cost if window else budget
     if window:
         packed.append(window)
-    if len(packed) > 1 and _cost(packed[-1]) < rule.budget // 3:
+    if len(packed) > 1 and _cost(packed[-1]) < budget // 3:
         packed[-2:] = _even(packed[-2:], rule, refine)
     return packed
 
@@ -83,24 +91,26 @@ def halves(pieces: Sequence[Piece]) -> tuple[list[Piece], list[Piece]]:
     return list(pieces[: best[2]]), list(pieces[best[2] :])
 
 
-def _best_cut(window: Sequence[Piece], total: int, rule: Rule) -> tuple[int, int]:
-    """Number of pieces before the best cut that leaves a passage its `least`, and its strength; all and -1 if there is none.
+def _best_cut(window: list[Piece], total: int, rule: Rule, sign: Callable[[Piece], int]) -> tuple[int, int, int]:
+    """Where to cut so that a passage has its `least`: number of pieces, strength (-1 where there is no such cut), cost.
 
     Of equally strong cuts the content of the pieces picks one, not their place in the passage: when a line is added above,
     the same cut is picked again, and all that follows stays as it was.
     """
-    best, sign, cut = -1, 0, len(window)
-    for n in range(cut, 0, -1):
-        if total < rule.least:
+    strongest, least, best = -1, rule.least, rule.best
+    equal = [(len(window), total)]
+    for n in range(len(window), 0, -1):
+        if total < least:
             break
         piece = window[n - 1]
-        strength = min(piece.strength, rule.best)
-        if strength >= best:
-            signed = ((piece.end - piece.start) * 2654435761 ^ piece.tokens * 40503) * 2246822519 >> 7 & 0xFFFF
-            if strength > best or signed < sign:
-                best, sign, cut = strength, signed, n
+        strength = piece.strength if piece.strength < best else best
+        if strength > strongest:
+            strongest, equal = strength, [(n, total)]
+        elif strength == strongest:
+            equal.append((n, total))
         total -= piece.cost
-    return cut, best
+    cut, spent = equal[0] if len(equal) == 1 else min(equal, key=lambda place: sign(window[place[0] - 1]))
+    return cut, strongest, spent
 
 
 def _even(last: list[list[Piece]], rule: Rule, refine: Callable[[Piece], list[Piece]]) -> list[list[Piece]]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CODE = "cut-2"
 NAMESPACE = uuid.UUID("6b0c7f5e-3a55-5c1e-9d0f-7d2c1a3f5b11")  # of chunk ids; a new one would rename every chunk there is
 DOCUMENTS_AT_ONCE = 1024
+CUT_AT_ONCE = 256
 TRAVELS = ("language", "licence", "access", "consent", "trust")  # what is said of a document holds for its chunks
 
 
@@ -151,10 +152,12 @@ def _cut_new(lake: Lake, store: Store, chunker: Chunker, rows: "pa.RecordBatch",
     first = {key: row for row, key in reversed(list(enumerate(keys))) if key in missing}
 
     def batches() -> Iterator[pa.RecordBatch]:
-        chosen = rows.take(pa.array(sorted(first.values()), pa.int64()))
-        texts = corpus.texts(lake, chosen.column("content_hash").to_pylist())
-        columns = {"key": [keys[row] for row in sorted(first.values())], "text": texts}
-        yield pa.RecordBatch.from_pydict(columns | {"title": chosen.column("title"), "format": chosen.column("format")})
+        order = sorted(first.values())
+        for some in (order[at : at + CUT_AT_ONCE] for at in range(0, len(order), CUT_AT_ONCE)):
+            chosen = rows.take(pa.array(some, pa.int64()))
+            texts = corpus.texts(lake, chosen.column("content_hash").to_pylist())
+            columns = {"key": [keys[row] for row in some], "text": texts}
+            yield pa.RecordBatch.from_pydict(columns | {"title": chosen.column("title"), "format": chosen.column("format")})
 
     if first:
         store.append(pa.Table.from_batches(list(compute.map(CutTexts(chunker), batches()))))

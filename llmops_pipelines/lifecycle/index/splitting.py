@@ -76,6 +76,8 @@ def outline(text: str, islands: Sequence[tuple[int, int, int]], *, by_section: b
         made.marks.append(Mark(start, heading))
         while waiting and waiting[-1][0] < end:
             at, after, kind = waiting.pop()
+            if at < start:  # a table that runs into a fence
+                continue
             _add_paragraphs(made, text, start, at, long)
             made.ends.append(after)
             made.strengths.append(PARAGRAPH)
@@ -176,17 +178,19 @@ def _hashed(text: str) -> Iterator[tuple[int, int, int, str]]:
 
 
 def _underlined(text: str) -> Iterator[tuple[int, int, int, str]]:
-    """Headings with a line of '=' or '-' below, and perhaps above, after an empty line."""
+    """Headings with a line of '=' or '-' below, after an empty line or another such line. Front matter is none."""
     if "\n---" not in text and "\n===" not in text:
         return
     for found in _UNDERLINE.finditer(text):
-        at = text.rfind("\n", 0, found.start()) + 1
-        title = text[at : found.start()].strip() if found.start() - at <= _LONGEST_HEADING else ""
-        above = text.rfind("\n", 0, at - 1) + 1 if at else 0
-        line = text[above : at - 1].strip() if 0 < at - above <= _LONGEST_HEADING else "" if at - above <= 1 else "too long"
-        kind = text[found.start() + 1]
-        if _TITLE.match(title) and line.strip(kind) == "" and title.strip("=-~"):
-            yield (above if line else at), found.end(), "=-".index(kind) + 1, title
+        end = found.start()
+        at = text.rfind("\n", max(0, end - _LONGEST_HEADING), end) + 1
+        title = text[at:end].strip()
+        if (at == 0 and end > _LONGEST_HEADING) or not _TITLE.match(title) or title[0] == "#" or not title.strip("=-~"):
+            continue
+        above = text.rfind("\n", max(0, at - _LONGEST_HEADING), max(0, at - 1)) + 1
+        line, kind = text[above : max(0, at - 1)].strip(), text[end + 1]
+        if not line.strip(kind) and (above > 0 or not line.startswith("-")):
+            yield above if line else at, found.end(), "=-".index(kind) + 1, title
 
 
 def _common(paths: Sequence[str]) -> str:

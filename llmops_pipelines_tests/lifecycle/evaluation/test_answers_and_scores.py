@@ -12,7 +12,7 @@ import pytest
 
 from llmops_pipelines.config.pipeline import Answers, Embeddings
 from llmops_pipelines.lifecycle.evaluation import EvaluationError, answer, answers, compare, plots, score
-from llmops_pipelines.lifecycle.index import Hit
+from llmops_pipelines.lifecycle.index import EVERYTHING, Hit, Where
 from llmops_pipelines.lifecycle.lake import Lake, Version
 
 QUESTIONS = [
@@ -29,7 +29,8 @@ class Shelf:
     def __init__(self) -> None:
         self.asked: list[tuple[list[str], int]] = []
 
-    def search(self, questions: list[str], k: int) -> list[list[Hit]]:
+    def search(self, questions: list[str], k: int, where: Where) -> list[list[Hit]]:
+        assert where == EVERYTHING, "our own questions are searched with every group"
         self.asked.append((questions, k))
         found = [Hit(f"c{n}", doc, doc, "", f"Passage {n}.", 1 - n / 10) for n, doc in enumerate(["d/a", "d/a", "d/b"])]
         return [found for _ in questions]
@@ -71,11 +72,11 @@ class Bench:
         return self.publish("eval_questions", rows=rows)
 
     def answer(self, settings: Answers = SETTINGS, retriever: object = None) -> Version:
-        index, chunks = self.publish("index", json={"sequence": 1}), self.publish("chunks", rows=[{"chunk_id": "c0"}])
+        index, asking = self.publish("index", json={"sequence": 1}), self.publish("retrieval_settings", json={"fusion": {}})
         base = self.publish("base_model", json={"folder": str(self.tiny / "base"), "weights_sha256": "1" * 64})
         facts = {"base_weights_sha256": self.base_weights, "adapter_sha256": self.adapter}
         checkpoint = self.publish("checkpoint", json=facts, copy=self.tiny / self.adapter)
-        given = (self.lake, self.questions(), index, chunks, base, checkpoint, settings, Embeddings())
+        given = (self.lake, self.questions(), index, asking, base, checkpoint, settings, Embeddings())
         return answer(*given, connect=None, retriever=retriever or self.shelf)
 
     def score(self, answered: Version, questions: Version | None = None, settings: Answers = SETTINGS) -> Version:
@@ -143,8 +144,8 @@ def test_only_prompts_that_changed_are_answered_again(bench):
     bench.answer()
 
     class Edited(Shelf):
-        def search(self, questions, k):
-            hits = super().search(questions, k)
+        def search(self, questions, k, where):
+            hits = super().search(questions, k, where)
             return [[replace(hits[0][0], text="Edited.")], *hits[1:]]
 
     bench.lake = replace(bench.lake)
@@ -262,9 +263,9 @@ from llmops_pipelines.lifecycle.lake import Lake
 
 lake = Lake(Path(sys.argv[1]), "demo")
 one = {name: lake.versions(name)[0] for name in
-       ("eval_questions", "index", "chunks", "base_model", "checkpoint", "documents")}
+       ("eval_questions", "index", "retrieval_settings", "base_model", "checkpoint", "documents")}
 settings = Answers(passages=2, max_new_tokens=6)
-parts = [one[name] for name in ("eval_questions", "index", "chunks", "base_model", "checkpoint")]
+parts = [one[name] for name in ("eval_questions", "index", "retrieval_settings", "base_model", "checkpoint")]
 said = answer(lake, *parts, settings, Embeddings())
 scored = score(lake, one["eval_questions"], said, one["documents"], settings, Embeddings())
 heavy = {"torch", "transformers", "ragas", "numpy", "pyarrow", "matplotlib"} & sys.modules.keys()

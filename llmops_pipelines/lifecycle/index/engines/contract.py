@@ -77,7 +77,7 @@ SAID = tuple(name for name in _FIELDS if name != "text")
 
 def digest_of(said: Sequence[Any]) -> str:
     """The digest of a point from its values of SAID, in that order."""
-    return blake2b(json.dumps(said, ensure_ascii=False).encode(), digest_size=8).hexdigest()
+    return blake2b(json.dumps(said).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def pipeline(home: Path | None) -> None:
     with tempfile.TemporaryDirectory() as room:
         home = (home or Path(room)).resolve()
         environment = os.environ | {"LLMOPS_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
-        if not (home / "lake" / "quickstart").is_dir():
+        if not (home / "lake" / "quickstart" / "release" / "current.json").is_file():
             print("\nNo pipeline was run in this home yet: llmops run quickstart ...", flush=True)
             subprocess.run([BIN / "llmops", "run", "quickstart"], env=environment, cwd=PROJECT, check=True, capture_output=True)
         print("\nThe quickstart, nothing changed, `dagster job execute`:\n")

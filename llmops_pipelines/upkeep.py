@@ -7,8 +7,9 @@ from rich.table import Table
 
 from llmops_pipelines.assets.product import Product
 from llmops_pipelines.lifecycle import corpus, release
-from llmops_pipelines.lifecycle.lake import DamagedVersion, Lake, Refusal, remove
+from llmops_pipelines.lifecycle.lake import DamagedVersion, Lake, Refusal
 from llmops_pipelines.resources.home import Home
+from llmops_pipelines.resources.vector_store import VectorStore
 
 
 def quarantined(product: Product, out: Console) -> None:
@@ -45,8 +46,9 @@ def clean_up(product: Product, out: Console, *, really: bool) -> None:
         size = sum(each.size for each in found if each not in shown)
         table.add_row("blobs", f"bytes of {len(found) - len(shown)} files that no version names", f"{size / 1e6:.1f}")
     out.print(table if found else "Nothing to remove: retention keeps everything that is there.")
+    connect = VectorStore().connector(product.pipeline.index)
     if found and really:
-        out.print(f"removed, {remove(found) / 1e6:.1f} MB are free again")
+        out.print(f"removed, {release.clean(lake, found, connect) / 1e6:.1f} MB are free again")
     elif found:
         out.print(f"\nNothing was removed. To remove it: llmops clean {product.name} --yes", style="yellow")
 

@@ -5,9 +5,9 @@ import json
 import dagster as dg
 
 from llmops_pipelines.lifecycle import corpus, release
-from llmops_pipelines.lifecycle.lake import remove
 from llmops_pipelines.resources.alerts import Alerts
 from llmops_pipelines.resources.home import Home
+from llmops_pipelines.resources.vector_store import VectorStore
 
 from .product import Product
 
@@ -51,14 +51,16 @@ def jobs(product: Product) -> list:
 def cleanup_job(product: Product) -> dg.JobDefinition:
     """`__cleanup_job`: removes what `retention` does not keep, as `llmops clean` does."""
 
-    @dg.op(name=f"{product.name}__cleanup", description="Remove versions, blobs and leftovers that nobody needs.")
-    def cleanup(context: dg.OpExecutionContext, home: Home) -> None:
-        found = release.unneeded(
-            home.lake(product.name), home.history(product.name), product.pipeline.retention, home.folder / "training"
-        )
+    words, describe = product.pipeline, "Remove versions, bytes of sources and leftovers that nobody needs."
+
+    @dg.op(name=f"{product.name}__cleanup", description=describe, pool="vector_store")
+    def cleanup(context: dg.OpExecutionContext, home: Home, vector_store: VectorStore) -> None:
+        lake = home.lake(product.name)
+        found = release.unneeded(lake, home.history(product.name), words.retention, home.folder / "training")
         for each in found:
             context.log.info(f"{each.path}: {each.why}")
-        context.log.info(f"{len(found)} removed, {remove(found):,} bytes are free again")
+        freed = release.clean(lake, found, vector_store.connector(words.index))
+        context.log.info(f"{len(found)} removed, {freed:,} bytes are free again")
 
     @dg.job(name=f"{product.name}__cleanup_job", description="Removes what `retention` does not keep.", tags=LIMIT)
     def job() -> None:

@@ -68,6 +68,12 @@ def build(product: Product) -> list:
         """The engine holds exactly the chunks, with the texts that they have now."""
         return check_result(stage.checks.every_chunk_is_indexed(index, chunks, vector_store.connector(words.index)))
 
+    @product.check("index")
+    def nobody_sees_what_is_not_theirs(index: Version, chunks: Version, vector_store: VectorStore) -> dg.AssetCheckResult:
+        """The engine shows a caller exactly the chunks of the caller's groups and those for everybody."""
+        connect = vector_store.connector(words.index)
+        return check_result(stage.checks.nobody_sees_what_is_not_theirs(index, chunks, connect))
+
     return [
         chunks,
         embeddings,
@@ -76,4 +82,5 @@ def build(product: Product) -> list:
         every_vector_is_sound,
         the_embedder_is_faithful,
         every_chunk_is_indexed,
+        nobody_sees_what_is_not_theirs,
     ]

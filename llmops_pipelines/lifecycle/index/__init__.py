@@ -4,11 +4,12 @@ from . import checks
 from .embedder import Embedder
 from .embedding import CODE as _EMBED
 from .embedding import embed, vectors
+from .engines import drop
 from .engines.contract import EVERYTHING, Where
 from .errors import IndexingError
 from .fidelity import the_embedder_is_faithful
 from .indexing import CODE as _BUILD
-from .indexing import build
+from .indexing import Connect, build
 from .passages import CODE as _CUT
 from .passages import cut, passages
 from .retrieval import NO_GROUP, Hit, Retriever, Settings
@@ -21,6 +22,7 @@ __all__ = [
     "CODES",
     "EVERYTHING",
     "NO_GROUP",
+    "Connect",
     "Embedder",
     "Hit",
     "IndexingError",
@@ -31,6 +33,7 @@ __all__ = [
     "build",
     "checks",
     "cut",
+    "drop",
     "embed",
     "passages",
     "the_embedder_is_faithful",

@@ -180,13 +180,13 @@ def open_reader(index: Version, connect: "Connect | None" = None) -> Reader:
     if where["engine"] == "edge":
         from .engines.edge import EdgeReader
 
-        return EdgeReader(index.file("edge"))
+        return EdgeReader(index.file("edge"), where["ef"])
     if connect is None:
         raise IndexingError(f"index {where['collection']} is in a Qdrant server, but no connection was given")
     from .engines.collection import Collection
     from .engines.server import ServerReader
 
-    return ServerReader(Collection(connect(), where["collection"]), where["sequence"], where["contents_digest"])
+    return ServerReader(Collection(connect(), where["collection"]), where["sequence"], where["contents_digest"], where["ef"])
 
 
 def _read(point: Point) -> str:

@@ -20,13 +20,12 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Removable:
-    """A directory or file that nobody needs, and why. `asset` and `fingerprint` are empty for what is no version."""
+    """A directory or file that nobody needs, and why. `version` is None for leftovers and bytes of sources."""
 
     path: Path
     why: str
     size: int
-    asset: str = ""
-    fingerprint: str = ""
+    version: "Version | None" = None
 
 
 def removable(lake: "Lake", keep: int, pinned: Iterable[str] = (), whole: Iterable[str] = ()) -> list[Removable]:
@@ -37,10 +36,7 @@ def removable(lake: "Lake", keep: int, pinned: Iterable[str] = (), whole: Iterab
     versions = list(lake.all_versions())
     needed = _with_parents(versions, _roots(lake, versions, keep, set(pinned), set(whole)))
     unneeded = [each for each in versions if each.path not in needed and not _in_use(each.path)]
-    found = [
-        Removable(each.path, f"older than the newest {keep}", _size(each.path), each.asset, each.fingerprint)
-        for each in unneeded
-    ]
+    found = [Removable(each.path, f"older than the newest {keep}", _size(each.path), each) for each in unneeded]
     found += [Removable(path, "left behind by a killed run", _size(path)) for path in _left_behind(lake) if not _in_use(path)]
     gone = {each.path for each in unneeded}
     return found + [Removable(path, "bytes that no version names", _size(path)) for path in _orphan_blobs(lake.root, gone)]

@@ -1,6 +1,6 @@
 """What answers users: the gate that decides, the bundle that is promoted as one thing, and its append-only history."""
 
-from .cleanup import unneeded
+from .cleanup import clean, unneeded
 from .gate import Finding, Verdict, decide
 from .history import Conflict, History, Release
 from .promotion import CODE as _PROMOTE
@@ -18,6 +18,7 @@ __all__ = [
     "Registry",
     "Release",
     "Verdict",
+    "clean",
     "decide",
     "promote",
     "unneeded",

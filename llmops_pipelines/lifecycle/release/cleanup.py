@@ -1,12 +1,15 @@
 """What of a pipeline may be removed: what neither the newest versions, nor a release, nor an unfinished training needs."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmops_pipelines.lifecycle.lake import Removable, removable
+from llmops_pipelines.lifecycle import index
+from llmops_pipelines.lifecycle.lake import Removable, removable, remove
 
 if TYPE_CHECKING:
     from llmops_pipelines.config.pipeline import Retention
+    from llmops_pipelines.lifecycle.index import Connect
     from llmops_pipelines.lifecycle.lake import Lake
 
     from .history import History
@@ -20,3 +23,12 @@ def unneeded(lake: "Lake", history: "History", retention: "Retention", training:
     pinned = {part["fingerprint"] for release in kept for part in release.parts.values()}
     unfinished = training.is_dir() and any(training.iterdir())
     return removable(lake, retention.versions, pinned, RESUMED if unfinished else ())
+
+
+def clean(lake: "Lake", found: Iterable[Removable], connect: "Connect | None") -> int:
+    """Remove what `unneeded` listed, also from a Qdrant server. Returns the bytes that came free on the disk."""
+    listed = list(found)
+    for each in listed:
+        if each.version and each.version.asset == "index":
+            index.drop(lake, each.version, connect)
+    return remove(listed)

@@ -52,7 +52,8 @@ def document(number: int, characters: int) -> str:
     lines = [f"# Procedure {number - twin}: {draw.choice(THINGS)} {draw.choice(PLACES)}", ""]
     length = 0
     while length < characters:
-        paragraph = " ".join(sentence(draw) for _ in range(draw.randint(3, 6)))
+        sentences = draw.randint(3, 6) if characters > 200 else draw.randint(1, 2)
+        paragraph = " ".join(sentence(draw) for _ in range(sentences))
         lines += [paragraph, ""]
         length += len(paragraph)
         if length < characters and draw.random() < 0.3:

@@ -11,11 +11,12 @@ from zlib import crc32
 
 from . import code_blocks, splitting, tables
 from .counting import Counter
-from .packing import Piece, Rule, halves, pack
+from .packing import Piece, Rule, halves, pack, piece_of
 from .splitting import ATOM, PROSE, SENTENCE, TABLE, UNIT, WORD, Outline
 from .splitting import CODE as SOURCE
 
 CHARACTERS_PER_TOKEN = 16  # a 'word' that the vocabulary lacks is one token however long it is, so length costs as well
+HOPELESS = 10  # characters per token of the budget; a piece with more is cut finer before anybody counts it
 _NO_SPACE = "。！？"  # a sentence that ends so may go on without white space
 _PAGE_END = re.compile("\f")
 _UNKNOWN = -1
@@ -50,13 +51,15 @@ class Cutter:
     @cached_property
     def spans(self) -> list[str]:
         """What to count before anything is cut: the pieces of the outline."""
-        return self._to_count([self.outline.start, *self.outline.ends], self.outline.ends)
+        return self._to_count([self.outline.start, *self.outline.ends], self.outline.ends, self.rule.budget * HOPELESS)
 
     def passages(self, counts: Sequence[int]) -> list[Passage]:
         """Passages in order; `counts` are the tokens of `spans`."""
         made = self.outline
         starts, ends = [made.start, *made.ends], made.ends
         costs = self._costs(starts, ends, counts)
+        if "" in self.spans:
+            costs = [cost if span else self.rule.budget + 1 for cost, span in zip(costs, self.spans, strict=True)]
         columns = (starts, ends, made.strengths, made.kinds, counts, costs)
         spent, seen = list(accumulate(costs, initial=0)), list(accumulate(counts, initial=0))
         self.loose = not self.counter.additive or any(mark in self.text for mark in _NO_SPACE)
@@ -65,8 +68,8 @@ class Cutter:
             if spent[last] - spent[first] <= self.rule.budget and not self.loose:
                 parcels.append((starts[first], ends[last - 1], seen[last] - seen[first], "", number))
             else:
-                row = map(Piece._make, zip(*(column[first:last] for column in columns), repeat(""), repeat(0)))
-                parcels += self._packed(list(row), number)
+                row = zip(*(column[first:last] for column in columns), repeat(""), repeat(0))
+                parcels += self._packed(list(map(piece_of, row)), number)
         return self._passages(parcels)
 
     def _packed(self, row: list[Piece], number: int) -> list[tuple[int, int, int, str, int]]:
@@ -101,11 +104,11 @@ class Cutter:
         """The piece in smaller ones; the last keeps its strength. A single character comes back as it is."""
         kind, ends, strengths = self._cuts(piece)
         starts, strengths[-1] = [piece.start, *ends], piece.strength
-        counts = self.counter.count(self._to_count(starts, ends))
+        counts = self.counter.count(self._to_count(starts, ends, self._longest))
         costs = self._costs(starts, ends, counts)
         lead, lead_cost = self._lead(piece) if piece.kind == TABLE else (piece.lead, piece.lead_cost)
         columns = (starts, ends, strengths, repeat(kind), counts, costs, repeat(lead), repeat(lead_cost))
-        pieces = list(map(Piece._make, zip(*columns)))  # noqa: B905
+        pieces = list(map(piece_of, zip(*columns)))  # noqa: B905
         if piece.kind == TABLE:  # the header itself needs no header above
             pieces[: tables.HEADER_LINES] = [part._replace(lead="", lead_cost=0) for part in pieces[: tables.HEADER_LINES]]
         return pieces
@@ -157,7 +160,7 @@ class Cutter:
     def _reach_back(self, floor: int, start: int, end: int, tokens: int) -> tuple[int, int]:
         """Move `start` back over whole words, not beyond `floor`, while they make no more than the overlap."""
         ends = [floor, *splitting.words(self.text, floor, start)][-self.overlap - 1 :]
-        counts = self.counter.count(self._to_count(ends, ends[1:]))
+        counts = self.counter.count(self._to_count(ends, ends[1:], self._longest))
         total, back = 0, start
         for at, after, count in list(zip(ends, ends[1:], counts, strict=False))[::-1]:
             if total + self._costs([at], [after], [count])[0] > self.overlap:
@@ -169,9 +172,9 @@ class Cutter:
             back, total = (start, 0) if tokens + total > self.rule.budget + self.overlap else (back, total)
         return back, tokens + total
 
-    def _to_count(self, starts: Sequence[int], ends: Sequence[int]) -> list[str]:
-        """Nothing for a piece that is too long anyway. Where a space belongs to the word after it, pieces begin with one."""
-        text, longest = self.text, self._longest
+    def _to_count(self, starts: Sequence[int], ends: Sequence[int], longest: int) -> list[str]:
+        """'' for a piece that is too long anyway. Where a space belongs to the word after it, pieces begin with one."""
+        text = self.text
         spans = [text[start:end] for start, end in zip(starts, ends)]  # noqa: B905
         if ends and ends[-1] - starts[0] > longest:
             spans = [span if len(span) <= longest else span.strip() for span in spans]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +50,7 @@ class Places:
                 self._table = DeltaTable(str(self._path))
             else:
                 self._table.update_incremental()
-            listed = self._table.file_uris()
+            listed = [unquote(uri) for uri in self._table.file_uris()]
             known = set(self._files)
             if not known <= set(listed):
                 self._files, self._footers, self._runs, known = [], {}, [], set()

@@ -186,7 +186,8 @@ class Draft:
         names = sorted(p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file())
         hashes = {name: file_digest(self.path / name) for name in names}
         data = {n: h for n, h in hashes.items() if n not in self.aside and n.split("/")[0] not in self.aside}
-        written = files.to_json({**identity, "files": hashes, "digest": digest(data), "facts": self.facts})
+        aside = sorted(hashes.keys() - data.keys())
+        written = files.to_json({**identity, "files": hashes, "aside": aside, "digest": digest(data), "facts": self.facts})
         (self.path / MANIFEST).write_bytes(written)
         return json.loads(written)  # as every later reader sees it: numbers of NumPy have become plain ones
 
@@ -352,11 +353,14 @@ def _stamps_file(version: Version) -> Path:
 
 
 def _stamps(version: Version) -> dict[str, list[int]]:
+    """Of engine files only the size: opening an index touches them, and leaves every byte as it is."""
+    aside = set(version.manifest.get("aside", ()))
     found = {}
     for name in version.manifest["files"]:
         try:
             status = (version.path / name).stat()
         except OSError:
             continue
-        found[name] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+        times = [] if name in aside else [status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+        found[name] = [status.st_size, *times]
     return found

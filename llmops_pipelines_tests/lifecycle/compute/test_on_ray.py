@@ -41,7 +41,9 @@ def test_cutting_and_embedding_give_the_same_on_a_cluster(quickstart):
     embedding = EmbedTexts(Embeddings())
     batches = texts_to_cut(20)
     to_embed = [
-        pa.RecordBatch.from_pydict({"text_hash": batch.column("key"), "chunk_id": batch.column("key"), "text": batch.column("text")})
+        pa.RecordBatch.from_pydict(
+            {"text_hash": batch.column("key"), "chunk_id": batch.column("key"), "text": batch.column("text")}
+        )
         for batch in batches[:2]
     ]
     made: dict[str, list[pa.RecordBatch]] = {}

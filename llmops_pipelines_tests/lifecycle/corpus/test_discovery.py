@@ -110,6 +110,7 @@ def test_rows_of_a_table_that_are_gone_stop_the_run_too(tmp_path):
     from deltalake import write_deltalake
 
     made = Corpus(tmp_path)
+
     def publish(count: int) -> None:
         rows = {"n": [str(n) for n in range(count)], "said": [prose(f"subject{n}") for n in range(count)]}
         write_deltalake(str(tmp_path / "table"), pa.table(rows), mode="overwrite")

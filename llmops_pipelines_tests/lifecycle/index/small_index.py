@@ -67,7 +67,7 @@ def publish(lake: Lake, points: list[Point], embedder: ToyEmbedder) -> Version:
             languages = [point.language for point in points]
             writer.upsert(points, embedder.embed(texts), lexical.document_vectors(texts, languages))
             writer.reader().close()
-        said = {"engine": "edge", "collection": "isles", "sequence": 0}
+        said = {"engine": "edge", "collection": "isles", "sequence": 0, "ef": 96}
         draft.json("index", {**said, "embedder": embedder.fingerprint, "chunker": CHUNKER})
 
     named = [point.payload() for point in points]

@@ -2,6 +2,7 @@
 
 from llmops_pipelines.config.pipeline import Chunks, Embeddings
 from llmops_pipelines.lifecycle import index
+from llmops_pipelines.lifecycle.index.passages import texts_to_embed
 from llmops_pipelines.lifecycle.lake.digests import text_digest
 
 from .conftest import FERRY, LIGHT, QUAY
@@ -15,8 +16,27 @@ def test_rows_lead_back_to_the_text(lake, chunks) -> None:
         ("guide/ferry.md", 0), ("guide/ferry.md", 1), ("guide/light.md", 0), ("guide/light.md", 1)
     ]  # fmt: skip
     assert index.passages(lake, version)[1] == "## Dogs\n\nDogs travel free, but only on the open deck."
-    assert index.embedded_texts(lake, version)[1] == "The ferry > Dogs\n" + index.passages(lake, version)[1]
-    assert [row["text_hash"] for row in rows] == [text_digest(text) for text in index.embedded_texts(lake, version)]
+    embedded = texts_to_embed(lake, version.table())
+    assert embedded[1] == "The ferry > Dogs\n" + index.passages(lake, version)[1]
+    assert [row["text_hash"] for row in rows] == [text_digest(text) for text in embedded]
+
+
+def test_a_table_that_was_cut_brings_its_header_and_a_page_its_number(lake, chunks) -> None:
+    rows = "\n".join(f"| boat {n} | carries {n} cars and their drivers on every day of the week |" for n in range(12))
+    text = f"# Fleet\n\n| boat | cars |\n| --- | --- |\n{rows}\n\n\f\n\n" + "The last page has much to say. " * 20
+    version = chunks({"guide/fleet.md": text})
+    found = version.table().to_pylist()
+    later = [row for row in found if "| boat 11 |" in text[row["start"] : row["end"]]]
+    assert "boat | cars" in later[0]["head"] and later[0]["page"] == 1
+    assert [row["page"] for row in found if "last page" in text[row["start"] : row["end"]]] == [2]
+
+
+def test_what_is_said_of_a_document_travels_with_its_chunks(documents, lake) -> None:
+    published = documents({"guide/quay.md": QUAY}, access={"guide/quay.md": ["crew"]}, licence="MIT", trust="untrusted")
+    rows = index.cut(lake, published, Chunks(), Embeddings()).table().to_pylist()
+    assert {(tuple(row["access"]), row["licence"], row["trust"], row["consent"]) for row in rows} == {
+        (("crew",), "MIT", "untrusted", "search")
+    }
 
 
 def test_equal_documents_share_the_work_and_keep_their_ids(chunks) -> None:

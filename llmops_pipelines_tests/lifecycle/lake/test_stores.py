@@ -70,6 +70,13 @@ def test_what_another_process_appends_is_seen(tmp_path):
     assert store.take(["b", "a"]).column("text").to_pylist() == ["two", "one"]
 
 
+def test_a_folder_with_a_space_in_its_name_holds_a_store_like_any_other(tmp_path):
+    store = Lake(tmp_path / "state of 50%", "product").store("texts", "v1", "content_hash")
+    store.append(rows(a="one"))
+    store.append(rows(b="two"))
+    assert store.take(["b", "a"]).column("text").to_pylist() == ["two", "one"]
+
+
 def test_a_removed_folder_is_an_empty_store_again(store):
     import shutil
 

@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 export LLMOPS_HOME ?= $(CURDIR)/.llmops
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui mlflow test test-all lint schema next-week this-week
+.PHONY: help install demo ui mlflow test test-all lint benchmarks schema next-week this-week
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -41,6 +41,12 @@ test-all: ## Every test: also the journey, the browser, DeepSpeed and PostgreSQL
 
 lint: $(STAMP) ## Style of the code
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+benchmarks: $(STAMP) ## Ours beside its peers, small sizes (benchmarks/README.md has the large ones)
+	@$(BIN)/python -m pip install -qq -c constraints.txt -r benchmarks/requirements.txt
+	@for each in chunking near_duplicates embedding vector_store retrieval incremental whole_path; do \
+	  echo "== $$each"; $(BIN)/python benchmarks/$$each.py || exit 1; done
+	@echo "== dagster_overhead"; $(BIN)/python benchmarks/dagster_overhead.py --no-pipeline
 
 schema: $(STAMP) ## Write configs/schema from the words in llmops_pipelines/config
 	@$(BIN)/python -m llmops_pipelines.config.schema

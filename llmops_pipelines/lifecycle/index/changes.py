@@ -13,7 +13,7 @@ from llmops_pipelines.lifecycle.lake.digests import text_digest
 
 from . import lexical
 from .embedding import vectors_of
-from .engines.contract import SAID, Point, Writer, digest_of
+from .engines.contract import SAID, Point, Writer, told
 from .engines.holdings import Holdings, names, packed_digests, packed_ids
 from .errors import IndexingError
 from .passages import slices, with_head
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 PORTION = 5_000  # new points that are in memory at once, with vectors and texts about 40 MB
 SAMPLES = 64
-TEXT, LABEL = 5_000, 300  # characters kept in the index of a passage, and of a title or heading path
-COLUMNS = [*SAID, "start", "end", "head"]
+TEXT = 5_000  # characters kept in the index of a passage
+COLUMNS = [*SAID, "start", "end", "head", "digest"]
 
 
 @dataclass
@@ -78,7 +78,7 @@ def wanted_holdings(chunks: Version) -> Holdings:
     """What an index of these chunks must hold."""
     import pyarrow as pa
 
-    tables = (_told(pa.Table.from_batches([batch])) for batch in chunks.batches(columns=list(SAID)))
+    tables = (pa.Table.from_batches([batch]) for batch in chunks.batches(columns=["chunk_id", "digest"]))
     return Holdings.of((_marks(rows) for rows in tables), "chunks")
 
 
@@ -99,7 +99,7 @@ class _Pass:
         import pyarrow as pa
 
         for batch in chunks.batches(columns=COLUMNS):
-            rows = _told(pa.Table.from_batches([batch]))
+            rows = pa.Table.from_batches([batch])
             ids, digests = _marks(rows)
             self.held.append((ids, digests))
             self.languages.update(rows.column("language").to_pylist())
@@ -110,7 +110,7 @@ class _Pass:
             for new, sample in self.samples.items():
                 sample.add(rows, digests, np.flatnonzero(same != new))
             if not same.all():
-                yield rows.take(np.flatnonzero(~same))
+                yield told(rows.take(np.flatnonzero(~same)))
 
     def sample(self) -> "pa.Table":
         """At most SAMPLES rows, half of them new ones as far as there are both."""
@@ -145,29 +145,12 @@ class _Sample:
         self.digests, self.rows = both[lowest], table.take(lowest)
 
 
-def _told(rows: "pa.Table") -> "pa.Table":
-    """Titles and headings at most LABEL characters long, groups sorted. Unknown access is refused, it is not everybody."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    for name in ("title", "heading"):
-        short = pc.utf8_slice_codeunits(rows.column(name), 0, LABEL)
-        rows = rows.set_column(rows.schema.get_field_index(name), name, short)
-    access = rows.column("access").to_pylist()
-    if None in access:
-        lost = rows.column("chunk_id")[access.index(None)].as_py()
-        raise IndexingError(f"chunk {lost}: who may see it is unknown; cut the documents again")
-    groups = pa.array([sorted(set(each)) for each in access], pa.list_(pa.string()))
-    return rows.set_column(rows.schema.get_field_index("access"), "access", groups)
-
-
 def _said(rows: "pa.Table") -> list[list[Any]]:
     return [rows.column(name).to_pylist() for name in SAID]
 
 
 def _marks(rows: "pa.Table") -> "tuple[np.ndarray, np.ndarray]":
-    digests = packed_digests([digest_of(said) for said in zip(*_said(rows), strict=True)])
-    return packed_ids(rows.column("chunk_id").to_pylist()), digests
+    return packed_ids(rows.column("chunk_id").to_pylist()), packed_digests(rows.column("digest").to_pylist())
 
 
 def _portions(tables: "Iterator[pa.Table]", rows: int) -> "Iterator[pa.Table]":

@@ -17,6 +17,7 @@ from . import lexical
 from .changes import Changes, write
 from .embedding import vector_store
 from .engines.contract import LAYOUT, Writer
+from .engines.holdings import Holdings
 from .errors import IndexingError
 from .verification import verify
 
@@ -99,6 +100,7 @@ def _write(lake: Lake, draft: Draft, chunks: Version, plan: Plan, connect: Conne
         **plan.identity,
     }
     draft.json("content", content)
+    draft.table("holdings", changes.wanted.table(), data=False)
     where = {"engine": plan.engine, "collection": plan.collection, "sequence": sequence, "dimension": plan.dimension}
     where |= {"languages": dict(sorted(changes.languages.items())), "quantization": plan.quantization, "ef": verified["ef"]}
     draft.json("index", content | where, data=False)  # the same content may stand at another place: that is no other data
@@ -122,9 +124,11 @@ def _edge_writer(lake: Lake, draft: Draft, plan: Plan) -> Writer:
         before = lake.current("index")
     except DamagedVersion:
         before = None  # then from nothing: the result is the same
-    same = before and all(before.json("index")[key] == getattr(plan, key) for key in ("engine", "collection"))
-    base = before.file("edge") if before and same else None
-    return EdgeWriter(draft.file("edge", data=False), plan.dimension, base, plan.quantization)
+    place = draft.file("edge", data=False)
+    if before is None or any(before.json("index")[key] != getattr(plan, key) for key in ("engine", "collection")):
+        return EdgeWriter(place, plan.dimension, None, plan.quantization)
+    known = Holdings.of_table(before.table("holdings")) if before.has("holdings.parquet") else None
+    return EdgeWriter(place, plan.dimension, before.file("edge"), plan.quantization, known)
 
 
 def _server_writer(lake: Lake, plan: Plan, connect: Connect | None, sequence: int | None = None) -> Writer:

@@ -7,25 +7,29 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from llmops_pipelines.config.pipeline import Chunks, Embeddings
 from llmops_pipelines.lifecycle import corpus
 from llmops_pipelines.lifecycle.compute import HERE, Compute
-from llmops_pipelines.lifecycle.lake import Draft, Lake, Store, Version
+from llmops_pipelines.lifecycle.lake import Draft, Lake, Store, Version, digest
 from llmops_pipelines.lifecycle.lake.digests import text_digest
 
 from .chunking import Chunker
+from .engines.contract import digests_of
 from .model_files import ModelFiles
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CODE = "cut-2"
+CODE = "cut-3"
 NAMESPACE = uuid.UUID("6b0c7f5e-3a55-5c1e-9d0f-7d2c1a3f5b11")  # of chunk ids; a new one would rename every chunk there is
+TRAVELS = ("language", "licence", "access", "consent", "trust")  # what is said of a document holds for its chunks
+# All that the chunk rows of a document depend on.
+DOCUMENT = ["doc_id", "source", "content_hash", "title", "format", *TRAVELS]
 DOCUMENTS_AT_ONCE = 1024
 CUT_AT_ONCE = 256
-TRAVELS = ("language", "licence", "access", "consent", "trust")  # what is said of a document holds for its chunks
 
 
 def cut(lake: Lake, documents: Version, chunks: Chunks, embeddings: Embeddings, compute: Compute = HERE) -> Version:
@@ -33,8 +37,8 @@ def cut(lake: Lake, documents: Version, chunks: Chunks, embeddings: Embeddings, 
 
     Columns: chunk_id, doc_id, source, content_hash, ordinal, start, end (characters of the cleaned text), tokens (of the
     embedding model, without special ones), page (from 1; 0 without pages), heading, title, head (what is embedded above the
-    passage), text_hash (sha256 of the text that is embedded), and what travels with the document: language, licence, access,
-    consent, trust. Raises IndexingError for settings that the model cannot serve.
+    passage), text_hash (sha256 of the text that is embedded), what travels with the document (language, licence, access,
+    consent, trust), and digest (of all that an index says of the chunk). Raises IndexingError for settings that the model cannot serve.
     """
     chunker = Chunker(ModelFiles.find(embeddings), chunks)
     return lake.once(
@@ -112,36 +116,55 @@ def _cut_schema() -> "pa.Schema":
 
 
 def _write(lake: Lake, draft: Draft, documents: Version, chunker: Chunker, compute: Compute) -> None:
-    store = lake.store("chunks", chunker.fingerprint, "key")
-    columns = ["doc_id", "source", "content_hash", "title", "format", *TRAVELS]
+    """The rows of a document are made once, whatever becomes of the documents around it."""
+    store = lake.store("chunk_rows", digest([CODE, chunker.fingerprint]), "document")
     counts: Counter[str] = Counter()
     most = 0
     with draft.writer("chunks", _schema()) as write:
-        for rows in documents.batches(columns=columns, rows=DOCUMENTS_AT_ONCE):
-            keys = [
-                text_digest(f"{content}\n{form}\n{title}")
-                for content, form, title in zip(
-                    *(rows.column(c).to_pylist() for c in ("content_hash", "format", "title")), strict=True
-                )
-            ]
-            counts["cut"] += _cut_new(lake, store, chunker, rows, keys, compute)
-            cuts = store.take(keys, ["passages"])
-            place = {key: row for row, key in enumerate(cuts.column("key").to_pylist())}
-            found = cuts.column("passages").combine_chunks().take([place[key] for key in keys])
-            table = _chunk_rows(rows, found, chunker.fingerprint)
+        for rows in documents.batches(columns=DOCUMENT, rows=DOCUMENTS_AT_ONCE):
+            names = [digest(row) for row in rows.to_pylist()]
+            new = set(store.missing(names))
+            if new:
+                fresh = rows.take([row for row, name in enumerate(names) if name in new])
+                counts["cut"] += _make(lake, store, chunker, fresh, [name for name in names if name in new], compute)
+            made = store.take(names, ["chunks"]).column("chunks").combine_chunks()
+            table = _table(made.flatten())
             write(table)
             counts["documents"] += rows.num_rows
-            counts["distinct"] += len(place)
-            counts["documents_without_text"] += sum(length == 0 for length in found.value_lengths().to_pylist())
+            counts["documents_without_text"] += made.value_lengths().to_pylist().count(0)
             counts["chunks"] += table.num_rows
             tokens = table.column("tokens").to_numpy()
             counts["tokens"] += int(tokens.sum())
             most = max(most, int(tokens.max(initial=0)))
     draft.json("chunker", {"fingerprint": chunker.fingerprint, **chunker.settings.model_dump()})
     draft.facts.update({name: counts[name] for name in ("chunks", "documents", "documents_without_text", "cut")})
-    draft.facts["reused_cut"] = counts["distinct"] - counts["cut"]
+    draft.facts["reused_cut"] = counts["documents"] - counts["cut"]
     draft.facts["tokens_mean"] = round(counts["tokens"] / max(counts["chunks"], 1), 1)
     draft.facts["tokens_most"] = most
+
+
+def _table(rows: "pa.StructArray") -> "pa.Table":
+    import pyarrow as pa
+
+    return pa.Table.from_batches([pa.RecordBatch.from_struct_array(rows)]).select(_schema().names).cast(_schema())
+
+
+def _make(lake: Lake, store: Store, chunker: Chunker, rows: "pa.RecordBatch", names: list[str], compute: Compute) -> int:
+    """Chunk rows of documents that have none yet, kept under `names`. Returns how many texts were cut for it."""
+    import pyarrow as pa
+
+    texts = zip(*(rows.column(name).to_pylist() for name in ("content_hash", "format", "title")), strict=True)
+    keys = [text_digest(f"{content}\n{form}\n{title}") for content, form, title in texts]
+    kept = lake.store("chunks", chunker.fingerprint, "key")
+    count = _cut_new(lake, kept, chunker, rows, keys, compute)
+    cuts = kept.take(keys, ["passages"])
+    place = {key: row for row, key in enumerate(cuts.column("key").to_pylist())}
+    found = cuts.column("passages").combine_chunks().take([place[key] for key in keys])
+    table = _chunk_rows(rows, found, chunker.fingerprint).combine_chunks()
+    ends = [0, *accumulate(found.value_lengths().to_pylist())]
+    chunks = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), table.to_struct_array().combine_chunks())
+    store.append(pa.table({"document": names, "chunks": chunks}))
+    return count
 
 
 def _cut_new(lake: Lake, store: Store, chunker: Chunker, rows: "pa.RecordBatch", keys: list[str], compute: Compute) -> int:
@@ -176,10 +199,10 @@ def _chunk_rows(rows: "pa.RecordBatch", cuts: "pa.ListArray", chunker: str) -> "
     names = zip(known["doc_id"].to_pylist(), known["content_hash"].to_pylist(), ordinals, strict=True)
     made = {"chunk_id": [chunk_id(doc, content, chunker, ordinal) for doc, content, ordinal in names], "ordinal": ordinals}
     columns = known | passages | made
-    schema = _schema()
-    return pa.table(
-        [pa.array(columns[f.name], f.type) if f.name in made else columns[f.name].cast(f.type) for f in schema], schema=schema
-    )
+    said = pa.schema([field for field in _schema() if field.name != "digest"])
+    arrays = [pa.array(columns[f.name], f.type) if f.name in made else columns[f.name].cast(f.type) for f in said]
+    table = pa.table(arrays, schema=said)
+    return table.append_column("digest", pa.array(digests_of(table), pa.string()))
 
 
 def _schema() -> "pa.Schema":
@@ -188,4 +211,4 @@ def _schema() -> "pa.Schema":
     kinds = {"ordinal": pa.int32(), "start": pa.int64(), "end": pa.int64(), "tokens": pa.int32(), "page": pa.int32()}
     kinds["access"] = pa.list_(pa.string())
     names = ["chunk_id", "doc_id", "source", "content_hash", "ordinal", "start", "end", "tokens", "page", "heading", "title"]
-    return pa.schema([(name, kinds.get(name, pa.string())) for name in [*names, "head", "text_hash", *TRAVELS]])
+    return pa.schema([(name, kinds.get(name, pa.string())) for name in [*names, "head", "text_hash", *TRAVELS, "digest"]])

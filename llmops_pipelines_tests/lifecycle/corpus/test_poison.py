@@ -13,6 +13,7 @@ from llmops_pipelines.lifecycle.corpus.pool import Limits, Outcome, Pool
 from .foreign_files import raw_pdf, zipped
 from .small_files import pdf
 
+pytestmark = pytest.mark.slow
 CATALOG = b"<< /Type /Catalog /Pages 2 0 R >>"
 BOMB = zlib.compress(b"BT (x) Tj ET " * 8_000_000, 9)
 ENTITIES = b'<!DOCTYPE l [<!ENTITY a "lol">' + b"".join(

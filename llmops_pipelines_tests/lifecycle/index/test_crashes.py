@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from llmops_pipelines.config.pipeline import Index
 from llmops_pipelines.lifecycle import index
 from llmops_pipelines.lifecycle.index.checks import every_chunk_is_indexed
@@ -11,6 +13,7 @@ from llmops_pipelines.lifecycle.lake import Lake
 
 from .conftest import FERRY, LIGHT, QUAY, files_below
 
+pytestmark = pytest.mark.slow
 POINTS = {  # where the process dies: before (0) or after (1) the call of that name
     "shard copied": ("engines.edge.EdgeWriter", "__init__", 1),
     "something removed": ("engines.edge.EdgeWriter", "remove", 1),

@@ -13,6 +13,7 @@ from ..errors import IndexingError
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
 
     from .holdings import Holdings
 
@@ -22,6 +23,7 @@ KEYWORDS = ("doc_id", "source", "access", "language", "trust")  # payload fields
 FACETS = ("doc_id", "source", "language", "trust")  # not access: it would tell which groups there are
 EVERYBODY = "*"  # the access group that everybody is in; no name of a group can be this
 PAYLOAD_BYTES = 32 * 1024
+LABEL = 300  # characters kept in the index of a title or heading path
 EFS = (96, 192, 384, 768)  # passages that a graph search looks at: the first with which a version finds enough is kept with it
 
 
@@ -73,6 +75,31 @@ class Point:
 
 _FIELDS = tuple(Point.__dataclass_fields__)
 SAID = tuple(name for name in _FIELDS if name != "text")
+
+
+def told(rows: "pa.Table") -> "pa.Table":
+    """Chunk rows as an index tells them: titles and headings at most LABEL characters long, groups sorted and once.
+
+    Raises IndexingError for unknown access: it is not everybody.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for name in ("title", "heading"):
+        short = pc.utf8_slice_codeunits(rows.column(name), 0, LABEL)
+        rows = rows.set_column(rows.schema.get_field_index(name), name, short)
+    access = rows.column("access").to_pylist()
+    if None in access:
+        lost = rows.column("chunk_id")[access.index(None)].as_py()
+        raise IndexingError(f"chunk {lost}: who may see it is unknown; cut the documents again")
+    groups = pa.array([sorted(set(each)) for each in access], pa.list_(pa.string()))
+    return rows.set_column(rows.schema.get_field_index("access"), "access", groups)
+
+
+def digests_of(rows: "pa.Table") -> list[str]:
+    """The digest of the point of each chunk row."""
+    columns = [told(rows).column(name).to_pylist() for name in SAID]
+    return [digest_of(said) for said in zip(*columns, strict=True)]
 
 
 def digest_of(said: Sequence[Any]) -> str:

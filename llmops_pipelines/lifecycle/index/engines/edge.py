@@ -103,15 +103,18 @@ class EdgeReader:
 
 
 class EdgeWriter:
-    """A directory that is being written. `base` is the sealed directory of the version before, or None.
+    """A directory that is being written. `base` is the sealed directory of the version before, or None; `known` is what was
+    found in it when it was verified.
 
     `copied` says how the base was taken over: "reflink", "bytes", or "nothing" without one.
     """
 
-    def __init__(self, path: Path, dimension: int, base: Path | None, quantization: str = "none") -> None:
+    def __init__(
+        self, path: Path, dimension: int, base: Path | None, quantization: str = "none", known: Holdings | None = None
+    ) -> None:
         from qdrant_edge import EdgeShard, PayloadSchemaType, UpdateOperation
 
-        self._path = path
+        self._path, self._known = path, known
         if base is None:
             require_room(path.parent, 0)
             path.mkdir(parents=True)
@@ -125,7 +128,7 @@ class EdgeWriter:
         self._open = True
 
     def holdings(self) -> Holdings:
-        return _holdings(self._shard)
+        return self._known or _holdings(self._shard)
 
     def remove(self, chunk_ids: Sequence[str]) -> None:
         from qdrant_edge import UpdateOperation

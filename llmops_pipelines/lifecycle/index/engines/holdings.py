@@ -10,6 +10,7 @@ from ..errors import IndexingError
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,21 @@ class Holdings:
                 f"{place}: chunk {names(ids[twice[:1]])[0]} is there twice; nothing was published, cut the documents again"
             )
         return cls(ids, digests)
+
+    @classmethod
+    def of_table(cls, table: "pa.Table") -> "Holdings":
+        """From what `table` made."""
+        import numpy as np
+
+        ids = table.column("id").combine_chunks()
+        packed = np.frombuffer(ids.buffers()[1], dtype="S16")[ids.offset : ids.offset + len(ids)]
+        return cls(packed, table.column("digest").to_numpy())
+
+    def table(self) -> "pa.Table":
+        import pyarrow as pa
+
+        ids = pa.Array.from_buffers(pa.binary(16), len(self.ids), [None, pa.py_buffer(self.ids.tobytes())])
+        return pa.table({"id": ids, "digest": self.digests})
 
     def __len__(self) -> int:
         return len(self.ids)

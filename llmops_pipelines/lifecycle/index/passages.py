@@ -38,7 +38,8 @@ def cut(lake: Lake, documents: Version, chunks: Chunks, embeddings: Embeddings, 
     Columns: chunk_id, doc_id, source, content_hash, ordinal, start, end (characters of the cleaned text), tokens (of the
     embedding model, without special ones), page (from 1; 0 without pages), heading, title, head (what is embedded above the
     passage), text_hash (sha256 of the text that is embedded), what travels with the document (language, licence, access,
-    consent, trust), and digest (of all that an index says of the chunk). Raises IndexingError for settings that the model cannot serve.
+    consent, trust), and digest (of all that an index says of the chunk). Raises IndexingError for settings that the model
+    cannot serve.
     """
     chunker = Chunker(ModelFiles.find(embeddings), chunks)
     return lake.once(

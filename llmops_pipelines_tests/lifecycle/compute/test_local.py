@@ -16,6 +16,8 @@ import pytest
 from llmops_pipelines.lifecycle.compute import HERE, Local, WorkerLost, cores
 from llmops_pipelines.lifecycle.lake import Refusal
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Double:

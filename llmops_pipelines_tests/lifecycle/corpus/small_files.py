@@ -1,7 +1,6 @@
 """Small files that tests write: a PDF by hand, a Word file, and a corpus of a few pages."""
 
 import io
-import os
 from pathlib import Path
 
 import docx
@@ -82,11 +81,6 @@ class Corpus:
         path = self.folder / uri
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-
-    def settle(self) -> None:
-        """Pretend that the files were written long ago: a file of this second may change again unseen."""
-        for path in self.folder.rglob("*"):
-            os.utime(path, (1_700_000_000, 1_700_000_000))
 
     def discover(self, name: str = "handbook", **settings) -> Version:
         one = next(source for source in self.sources if source.name == name)

@@ -10,6 +10,7 @@ import pytest
 
 from llmops_pipelines.lifecycle import corpus
 from llmops_pipelines.lifecycle.corpus import ledger
+from llmops_pipelines.lifecycle.corpus.places import folder
 from llmops_pipelines.lifecycle.lake import Version
 
 from .small_files import Corpus, pdf, prose, source
@@ -36,8 +37,9 @@ def mixed(tmp_path_factory) -> Corpus:
         source(made.project, exclude=["*.jsonl"]),
         source(made.project, name="notices", include=["*.jsonl"], columns={"id": "id", "text": "text"}, licence="MIT"),
     ]
-    made.settle()
-    made.documents = made.read()
+    with pytest.MonkeyPatch.context() as patch:  # pretend that the files were written long ago
+        patch.setattr(folder, "SETTLED_NS", -(10**10))
+        made.documents = made.read()
     return made
 
 
@@ -118,7 +120,9 @@ import json, sys
 from pathlib import Path
 from llmops_pipelines.config.pipeline import Cleaning, Source
 from llmops_pipelines.lifecycle import corpus
+from llmops_pipelines.lifecycle.corpus.places import folder as place
 from llmops_pipelines.lifecycle.lake import Lake
+place.SETTLED_NS = -10**10
 folder = Path(sys.argv[1])
 sources = [Source.model_validate(words, context={"project": folder}) for words in json.loads(sys.argv[2])]
 lake, cleaning = Lake(folder / "lake", "support_docs"), Cleaning(minimum_characters=50)

@@ -11,6 +11,8 @@ import pytest
 from llmops_pipelines.lifecycle.corpus.pool import Limits, Outcome, Pool, Refused, bounded
 from llmops_pipelines.lifecycle.corpus.sources import CorpusError
 
+pytestmark = pytest.mark.slow
+
 
 def act(what: str) -> str:
     if what == "crash":

@@ -18,6 +18,8 @@ from llmops_pipelines.lifecycle.index.verification import recall_at
 from .conftest import files_below
 from .versions_of import EdgeVersions, as_held, held, point, sparse_of, vectors_of
 
+pytestmark = pytest.mark.slow
+
 
 def test_reading_changes_no_byte_of_a_sealed_directory(tmp_path) -> None:
     versions = EdgeVersions(tmp_path)

@@ -23,6 +23,8 @@ from llmops_pipelines.lifecycle.lake import Lake
 
 from .conftest import FERRY, LIGHT, QUAY
 
+pytestmark = pytest.mark.slow
+
 ONE = {"g/ferry.md": FERRY, "g/light.md": LIGHT}
 TWO = {"g/light.md": LIGHT + " It turns.", "g/quay.md": QUAY}  # ferry gone, light edited in its second chunk, quay new
 

@@ -10,6 +10,8 @@ import pytest
 from llmops_pipelines.lifecycle.lake import Refusal, Version
 from llmops_pipelines.resources.tracking import Tracking
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def tracking(home):
@@ -46,14 +48,12 @@ def test_a_failed_step_closes_its_run_and_the_next_try_reopens_it(tracking):
     assert tracking.client().get_run(run).info.status == "RUNNING"
 
 
-@pytest.mark.slow
 def test_another_server_knows_nothing_of_it(tracking, version, home):
     tracking.record(version, {}, lambda client, run: None)
     with pytest.raises(Refusal, match="has no MLflow run on sqlite:"):
         Tracking(home=home, server=f"sqlite:///{home.folder / 'other.db'}").run_of(version)
 
 
-@pytest.mark.slow
 def test_two_first_starts_at_once_both_succeed(home):
     code = f"""
 from llmops_pipelines.resources.home import Home

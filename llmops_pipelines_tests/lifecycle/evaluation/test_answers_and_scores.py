@@ -15,6 +15,8 @@ from llmops_pipelines.lifecycle.evaluation import EvaluationError, answer, answe
 from llmops_pipelines.lifecycle.index import EVERYTHING, Hit, Where
 from llmops_pipelines.lifecycle.lake import Lake, Version
 
+pytestmark = pytest.mark.slow
+
 QUESTIONS = [
     {"id": "q1", "question": "Who?", "answers": ["Runa Estby"], "documents": ["d/a"], "answerable": True, "cluster": "d/a"},
     {"id": "q2", "question": "Where?", "answers": ["at Tolm"], "documents": ["d/b"], "answerable": True, "cluster": "d/b"},

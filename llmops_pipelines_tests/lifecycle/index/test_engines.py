@@ -14,6 +14,8 @@ from llmops_pipelines.lifecycle.index.engines.holdings import Holdings, names, p
 
 from .versions_of import EdgeVersions, ServerVersions, as_held, held, point, vectors_of
 
+pytestmark = pytest.mark.slow
+
 STAFF, BOARD = Where(groups=frozenset({"staff"})), Where(groups=frozenset({"staff", "board"}))
 MIXED = [
     point("a", "Ferries leave the harbour at nine."),

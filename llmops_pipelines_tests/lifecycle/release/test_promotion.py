@@ -8,6 +8,8 @@ from llmops_pipelines.config.pipeline import Gate
 from llmops_pipelines.lifecycle.lake import Lake, Version
 from llmops_pipelines.lifecycle.release import Candidate, Conflict, History, Registry, Release, promote
 
+pytestmark = pytest.mark.slow
+
 GATE = Gate(minimum=0.3, minimum_hit_at_5=0.5)
 
 

@@ -12,6 +12,8 @@ from llmops_pipelines.lifecycle.corpus.sources import CorpusError, UnreadableFil
 from .looking import Looking, source, stamps, uris
 from .website import Page, served
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def site():

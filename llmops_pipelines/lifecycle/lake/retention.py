@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .drafts import MANIFEST
+
 if TYPE_CHECKING:
     from .versions import Lake, Version
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)

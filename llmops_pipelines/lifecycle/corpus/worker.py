@@ -47,7 +47,7 @@ class Worker(Generic[T]):
         self.deadline = time.monotonic() + SECONDS_TO_START
         self._began = 0.0
         self._seconds, self._most = seconds, tasks
-        self._patient = False
+        self._patient = self._distrusted = False
         self._inbox = bytearray()
         self.unsent = bytearray(marshal.dumps((list(map(str, sys.path)), memory_bytes)))
         self.write()
@@ -90,6 +90,8 @@ class Worker(Generic[T]):
 
     def messages(self) -> Iterator[tuple[Any, int]]:
         """Complete messages of the child and their sizes; its first one only says that it is there."""
+        if self._distrusted:  # what it said after that may belong to another task
+            self._inbox.clear()
         while len(self._inbox) >= LENGTH.size:
             end = LENGTH.size + LENGTH.unpack_from(self._inbox)[0]
             if len(self._inbox) < end:
@@ -100,6 +102,7 @@ class Worker(Generic[T]):
             except Exception:  # no message of ours; a dead child is a case that the pool knows
                 self._process.kill()
                 self._inbox.clear()
+                self._distrusted = True
                 return
             del self._inbox[:end]
             if self.ready:

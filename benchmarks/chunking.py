@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmops_pipelines.config.pipeline import Chunks, Embeddings
-from llmops_pipelines.lifecycle.index.chunking import Chunker
-from llmops_pipelines.lifecycle.index.counting import Plain, load
-from llmops_pipelines.lifecycle.index.model_files import ModelFiles
+from llmops_pipelines.lifecycle.index.chunkers.chunking import Chunker
+from llmops_pipelines.lifecycle.index.chunkers.counting import Plain, load
+from llmops_pipelines.lifecycle.index.embedders.model_files import ModelFiles
 
 TOKENS = 128
 SMALLEST, LARGEST = 2_000, 200_000  # characters of a document

@@ -26,10 +26,10 @@ import psutil
 from llmops_pipelines.config.pipeline import Embeddings
 from llmops_pipelines.lifecycle.compute import Local
 from llmops_pipelines.lifecycle.compute.cores import usable
-from llmops_pipelines.lifecycle.index.embedder import Embedder
+from llmops_pipelines.lifecycle.index.embedders.embedder import Embedder
+from llmops_pipelines.lifecycle.index.embedders.fidelity import agreement
+from llmops_pipelines.lifecycle.index.embedders.hardware import bf16_in_hardware
 from llmops_pipelines.lifecycle.index.embedding import EmbedTexts
-from llmops_pipelines.lifecycle.index.fidelity import agreement
-from llmops_pipelines.lifecycle.index.hardware import bf16_in_hardware
 
 PASSAGES = Path(__file__).parents[2] / "shared" / "data" / "squad" / "passages.jsonl"
 TOKENS = 128  # most of one text; with whole sentences the mean is about 114

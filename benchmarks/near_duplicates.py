@@ -21,7 +21,7 @@ os.environ.setdefault("RAYON_NUM_THREADS", "1")  # before gaoya starts its threa
 
 import numpy as np
 
-from llmops_pipelines.lifecycle.corpus import duplicates
+from llmops_pipelines.lifecycle.corpus.similarity import duplicates
 
 SIMILARITY = 0.7
 CHARACTERS = 440

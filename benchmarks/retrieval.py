@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from llmops_pipelines.config.pipeline import Embeddings
-from llmops_pipelines.lifecycle.index import lexical, tuning
-from llmops_pipelines.lifecycle.index.embedder import Embedder
+from llmops_pipelines.lifecycle.index.embedders.embedder import Embedder
 from llmops_pipelines.lifecycle.index.engines.contract import DENSE, EVERYTHING, SPARSE, Point, Reader
 from llmops_pipelines.lifecycle.index.engines.edge import EdgeReader, EdgeWriter
-from llmops_pipelines.lifecycle.index.fusion import Fusion
-from llmops_pipelines.lifecycle.index.retrieval import Retriever, Settings
+from llmops_pipelines.lifecycle.index.search import lexical, tuning
+from llmops_pipelines.lifecycle.index.search.fusion import Fusion
+from llmops_pipelines.lifecycle.index.search.retrieval import Retriever, Settings
 from llmops_pipelines.lifecycle.lake.digests import text_digest
 
 CANDIDATES = 100

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from llmops_pipelines.config.pipeline import Chunks, Cleaning, Embeddings, Index, Source
+from llmops_pipelines.config.documents import Cleaning, Source
+from llmops_pipelines.config.pipeline import Chunks, Embeddings, Index
 from llmops_pipelines.lifecycle import corpus, index
 from llmops_pipelines.lifecycle.compute import HERE, Local
-from llmops_pipelines.lifecycle.index.embedder import Embedder
+from llmops_pipelines.lifecycle.index.embedders.embedder import Embedder
 from llmops_pipelines.lifecycle.index.embedding import PROBES
 from llmops_pipelines.lifecycle.index.engines.contract import EVERYTHING
 from llmops_pipelines.lifecycle.index.engines.edge import EdgeReader

@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 
 from llmops_pipelines.config.pipeline import Embeddings
-from llmops_pipelines.lifecycle.index import Embedder, lexical
+from llmops_pipelines.lifecycle.index import Embedder
 from llmops_pipelines.lifecycle.index.engines.contract import DENSE, EVERYTHING, SPARSE, Found, Point, Sparse, Where
 from llmops_pipelines.lifecycle.index.engines.edge import EdgeReader, EdgeWriter
+from llmops_pipelines.lifecycle.index.search import lexical
 
 PASSAGES = Path(__file__).parents[2] / "shared" / "data" / "squad" / "passages.jsonl"
 DIMENSION = 384

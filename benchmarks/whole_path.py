@@ -99,7 +99,7 @@ def usual(folder: Path, state: Path) -> dict:
     from transformers import AutoTokenizer
 
     from llmops_pipelines.config.pipeline import Embeddings
-    from llmops_pipelines.lifecycle.index.model_files import ModelFiles
+    from llmops_pipelines.lifecycle.index.embedders.model_files import ModelFiles
 
     weights = str(ModelFiles.find(Embeddings()).folder)
     steps: dict[str, float] = {}

@@ -105,7 +105,7 @@ def test_only_doors_and_the_command_read_the_environment(word):
     reads = {named(path) for path in files("config", "lifecycle", "assets") if word in path.read_text("utf-8")}
     allowed = {
         "lifecycle/compute/worker.py",
-        "lifecycle/corpus/child.py",
+        "lifecycle/corpus/children/child.py",
         "lifecycle/training/child.py",
         "lifecycle/training/launch.py",
         "lifecycle/evaluation/ragas_metrics.py",

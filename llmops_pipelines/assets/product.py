@@ -10,7 +10,8 @@ from typing import Any
 
 import dagster as dg
 
-from llmops_pipelines.config.pipeline import Pipeline, Source
+from llmops_pipelines.config.documents import Source
+from llmops_pipelines.config.pipeline import Pipeline
 from llmops_pipelines.config.recipe import Recipe
 from llmops_pipelines.lifecycle.lake import Version
 

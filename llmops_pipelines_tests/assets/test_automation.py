@@ -9,7 +9,7 @@ import pytest
 
 from llmops_pipelines.assets import automation
 from llmops_pipelines.assets.product import on_changed_data
-from llmops_pipelines.config.pipeline import Web
+from llmops_pipelines.config.documents import Web
 from llmops_pipelines.lifecycle.lake import Version
 from llmops_pipelines.resources.alerts import Alerts
 from llmops_pipelines.resources.home import Home

@@ -3,6 +3,7 @@
 Importing this package is cheap; parsers and models are imported where work is left to do, most of it in child processes.
 """
 
+from .children.pool import Limits
 from .discovery import CODE as _DISCOVER
 from .discovery import Glance, discover, glance
 from .documents import CODE as _GATHER
@@ -10,7 +11,6 @@ from .documents import gather, texts
 from .ledger import ledger_balances
 from .parsing import CODE as _PARSE
 from .parsing import parse
-from .pool import Limits
 from .retries import next_retry
 from .sources import CorpusError
 

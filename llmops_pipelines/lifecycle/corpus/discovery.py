@@ -14,7 +14,7 @@ from .looks import LastLook
 from .sources import CorpusError, Found, Listing, UnreadableFile, look
 
 if TYPE_CHECKING:
-    from llmops_pipelines.config.pipeline import Cleaning, Source
+    from llmops_pipelines.config.documents import Cleaning, Source
 
     from ..lake import Draft, Lake, Version
 

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 from ..lake import DamagedVersion, digest
 from . import work
-from .comparison import Comparison, compare
 from .ledger import INDEXED, QUARANTINED, SKIPPED, Entry
 from .ledger import facts as ledger_facts
 from .ledger import table as ledger_table
 from .parsing import ASSET as PARSED
 from .parsing import schema
+from .similarity.comparison import Comparison, compare
 from .sources import CorpusError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from llmops_pipelines.config.pipeline import Cleaning
+    from llmops_pipelines.config.documents import Cleaning
 
     from ..lake import Draft, Lake, Version
 

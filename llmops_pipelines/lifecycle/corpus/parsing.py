@@ -4,24 +4,23 @@ Duplicates are no matter of one source; they are found in documents.py.
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from ..lake.digests import digest
-from . import language, planning, work
+from . import planning, work
+from .children.pool import Limits, Pool
+from .cleaners import language
 from .discovery import ASSET as RAW
+from .formats.parsers import CODE as PARSER_CODE
+from .formats.parsers import parser_identity
 from .ledger import QUARANTINED, SKIPPED, Entry
 from .ledger import table as ledger_table
 from .looks import LastLook
-from .parsers import CODE as PARSER_CODE
-from .parsers import parser_identity
-from .pool import Limits, Pool
 from .retries import STOPPED, Retries
 from .sources import CorpusError
 
 if TYPE_CHECKING:
-    from llmops_pipelines.config.pipeline import Cleaning
+    from llmops_pipelines.config.documents import Cleaning
 
     from ..lake import Draft, Lake, Version
 
@@ -197,8 +196,3 @@ def _why_not(row: dict[str, Any], spoken: str, cleaning: "Cleaning") -> tuple[st
     if spoken not in (*cleaning.languages, language.UNDETERMINED):
         return SKIPPED, "language", spoken
     return None
-
-
-def snapshot_of(rows: "Iterator[tuple[str, str]]") -> str:
-    """Identity of a corpus: of its pairs doc_id and content hash, in order."""
-    return digest([list(row) for row in rows])

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..lake.digests import digest
 from . import work
+from .children.pool import Limits
 from .discovery import KEPT_BYTES
+from .formats.parsers import FORMATS
 from .ledger import DELETED, QUARANTINED, SKIPPED, Entry
-from .parsers import FORMATS
-from .pool import Limits
 
 if TYPE_CHECKING:
     from ..lake import Lake

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..lake import Refusal
 
 if TYPE_CHECKING:
-    from llmops_pipelines.config.pipeline import Source
+    from llmops_pipelines.config.documents import Source
 
 BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # make a name look like another one
 

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..lake.digests import digest, text_digest
-from . import cleaning, duplicates, parsers
+from .children.pool import Limits, Outcome, Pool
+from .cleaners import cleaning
 from .discovery import blob_path
-from .pool import Limits, Outcome, Pool
+from .formats import parsers
+from .similarity import duplicates
 from .sources import CorpusError
 
 if TYPE_CHECKING:
-    from llmops_pipelines.config.pipeline import Cleaning
+    from llmops_pipelines.config.documents import Cleaning
 
     from ..lake import Lake
 

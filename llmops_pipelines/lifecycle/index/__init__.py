@@ -1,20 +1,20 @@
 """Chunks, vectors and the index: documents cut into passages, embedded once per text, searchable one version at a time."""
 
 from . import checks
-from .embedder import Embedder
+from .embedders.embedder import Embedder
+from .embedders.fidelity import the_embedder_is_faithful
 from .embedding import CODE as _EMBED
 from .embedding import embed, vectors
 from .engines import drop
 from .engines.contract import EVERYTHING, Where
 from .errors import IndexingError
-from .fidelity import the_embedder_is_faithful
 from .indexing import CODE as _BUILD
 from .indexing import Connect, build
 from .passages import CODE as _CUT
 from .passages import cut, passages
-from .retrieval import NO_GROUP, Hit, Retriever, Settings
-from .tuning import CODE as _TUNE
-from .tuning import TuningQuestion, tune
+from .search.retrieval import NO_GROUP, Hit, Retriever, Settings
+from .search.tuning import CODE as _TUNE
+from .search.tuning import TuningQuestion, tune
 
 CODES = {"chunks": _CUT, "embeddings": _EMBED, "index": _BUILD, "retrieval_settings": _TUNE}
 

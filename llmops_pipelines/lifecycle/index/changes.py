@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from llmops_pipelines.lifecycle.lake import Lake, Store, Version
 from llmops_pipelines.lifecycle.lake.digests import text_digest
 
-from . import lexical
+from .embedders.soundness import refuse_faults
 from .embedding import vectors_of
 from .engines.contract import SAID, Point, Writer, told
 from .engines.holdings import Holdings, names, packed_digests, packed_ids
 from .errors import IndexingError
 from .passages import slices, with_head
-from .soundness import refuse_faults
+from .search import lexical
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from llmops_pipelines.lifecycle.lake import Lake, Version
 
 from .changes import wanted_holdings
+from .embedders.soundness import COLLAPSED, faults
 from .embedding import vector_store, vectors_of
 from .engines.contract import EVERYTHING, Reader, Where
 from .errors import IndexingError
-from .retrieval import open_reader
-from .soundness import COLLAPSED, faults
+from .search.retrieval import open_reader
 
 if TYPE_CHECKING:
     from .indexing import Connect

@@ -15,13 +15,13 @@ from llmops_pipelines.lifecycle.compute import HERE, Compute, Local
 from llmops_pipelines.lifecycle.lake import Draft, Lake, Store, Version
 from llmops_pipelines.lifecycle.lake.digests import text_digest
 
-from . import endpoint
-from .embedder import Embedder
-from .endpoint import Secrets
+from .embedders import endpoint
+from .embedders.embedder import Embedder
+from .embedders.endpoint import Secrets
+from .embedders.hardware import bf16_in_hardware, device
+from .embedders.soundness import refuse_collapse, refuse_faults
 from .errors import IndexingError
-from .hardware import bf16_in_hardware, device
 from .passages import texts_to_embed
-from .soundness import refuse_collapse, refuse_faults
 from .text_hashes import TextHashes
 
 if TYPE_CHECKING:

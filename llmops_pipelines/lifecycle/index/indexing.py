@@ -13,12 +13,12 @@ from llmops_pipelines.lifecycle.lake import Draft, Lake, Version
 from llmops_pipelines.lifecycle.lake.digests import digest
 from llmops_pipelines.lifecycle.lake.versions import DamagedVersion
 
-from . import lexical
 from .changes import Changes, write
 from .embedding import vector_store
 from .engines.contract import LAYOUT, Writer
 from .engines.holdings import Holdings
 from .errors import IndexingError
+from .search import lexical
 from .verification import verify
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from llmops_pipelines.lifecycle.compute import HERE, Compute
 from llmops_pipelines.lifecycle.lake import Draft, Lake, Store, Version, digest
 from llmops_pipelines.lifecycle.lake.digests import text_digest
 
-from .chunking import Chunker
+from .chunkers.chunking import Chunker
+from .embedders.model_files import ModelFiles
 from .engines.contract import digests_of
-from .model_files import ModelFiles
 
 if TYPE_CHECKING:
     import pyarrow as pa

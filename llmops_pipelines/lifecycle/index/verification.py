@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from llmops_pipelines.lifecycle.lake import Lake, Store
 
-from . import lexical
 from .embedding import vectors_of
 from .engines.contract import EFS, EVERYTHING, Found, Reader
 from .errors import IndexingError
 from .passages import texts_to_embed
+from .search import lexical
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,9 +6,9 @@ import pytest
 
 from llmops_pipelines.config.pipeline import Chunks, Embeddings
 from llmops_pipelines.lifecycle.compute import HERE
-from llmops_pipelines.lifecycle.index.chunking import Chunker
+from llmops_pipelines.lifecycle.index.chunkers.chunking import Chunker
+from llmops_pipelines.lifecycle.index.embedders.model_files import ModelFiles
 from llmops_pipelines.lifecycle.index.embedding import EmbedTexts
-from llmops_pipelines.lifecycle.index.model_files import ModelFiles
 from llmops_pipelines.lifecycle.index.passages import CutTexts
 from llmops_pipelines.resources.compute import Compute
 

@@ -9,7 +9,7 @@ from llmops_pipelines.lifecycle import corpus
 from llmops_pipelines.lifecycle.corpus import discovery
 from llmops_pipelines.lifecycle.corpus.places import folder
 
-from .small_files import Corpus, prose, source
+from .formats.small_files import Corpus, prose, source
 
 
 @pytest.fixture

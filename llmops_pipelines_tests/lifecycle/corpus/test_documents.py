@@ -13,7 +13,7 @@ from llmops_pipelines.lifecycle.corpus import ledger
 from llmops_pipelines.lifecycle.corpus.places import folder
 from llmops_pipelines.lifecycle.lake import Version
 
-from .small_files import Corpus, pdf, prose, source
+from .formats.small_files import Corpus, pdf, prose, source
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_a_ledger_that_lies_does_not_balance(mixed, damage):
 AGAIN = """
 import json, sys
 from pathlib import Path
-from llmops_pipelines.config.pipeline import Cleaning, Source
+from llmops_pipelines.config.documents import Cleaning, Source
 from llmops_pipelines.lifecycle import corpus
 from llmops_pipelines.lifecycle.corpus.places import folder as place
 from llmops_pipelines.lifecycle.lake import Lake

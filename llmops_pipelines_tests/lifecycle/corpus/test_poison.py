@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from pypdf import PdfWriter
 
-from llmops_pipelines.lifecycle.corpus.parsers import parse
-from llmops_pipelines.lifecycle.corpus.pool import Limits, Outcome, Pool
+from llmops_pipelines.lifecycle.corpus.children.pool import Limits, Outcome, Pool
+from llmops_pipelines.lifecycle.corpus.formats.parsers import parse
 
-from .foreign_files import raw_pdf, zipped
-from .small_files import pdf
+from .formats.foreign_files import raw_pdf, zipped
+from .formats.small_files import pdf
 
 pytestmark = pytest.mark.slow
 CATALOG = b"<< /Type /Catalog /Pages 2 0 R >>"

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llmops_pipelines.lifecycle.index import lexical
 from llmops_pipelines.lifecycle.index.engines.contract import Point
 from llmops_pipelines.lifecycle.index.engines.edge import EdgeWriter
 from llmops_pipelines.lifecycle.index.passages import chunk_id
+from llmops_pipelines.lifecycle.index.search import lexical
 from llmops_pipelines.lifecycle.lake import Lake, Version
 
 CHUNKER = "c" * 64

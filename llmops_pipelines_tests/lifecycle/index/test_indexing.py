@@ -18,7 +18,7 @@ from llmops_pipelines.lifecycle.index.engines import drop
 from llmops_pipelines.lifecycle.index.engines.contract import Where
 from llmops_pipelines.lifecycle.index.engines.edge import EdgeReader
 from llmops_pipelines.lifecycle.index.engines.holdings import Holdings
-from llmops_pipelines.lifecycle.index.retrieval import open_reader
+from llmops_pipelines.lifecycle.index.search.retrieval import open_reader
 from llmops_pipelines.lifecycle.lake import Lake
 
 from .conftest import FERRY, LIGHT, QUAY
@@ -289,7 +289,7 @@ import sys, time
 from pathlib import Path
 from llmops_pipelines.config.pipeline import Chunks, Embeddings, Index
 from llmops_pipelines.lifecycle import index
-from llmops_pipelines.lifecycle.index.retrieval import open_reader
+from llmops_pipelines.lifecycle.index.search.retrieval import open_reader
 from llmops_pipelines.lifecycle.lake import Lake
 lake = Lake(Path({str(lake.root)!r}), "isles")
 started = time.process_time()

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from llmops_pipelines.lifecycle.index import lexical
 from llmops_pipelines.lifecycle.index.engines.collection import Collection
 from llmops_pipelines.lifecycle.index.engines.contract import EVERYTHING, Point, Reader, Writer
 from llmops_pipelines.lifecycle.index.engines.edge import EdgeReader, EdgeWriter
 from llmops_pipelines.lifecycle.index.engines.holdings import Holdings, packed_digests, packed_ids
 from llmops_pipelines.lifecycle.index.engines.server import ServerReader, ServerWriter
+from llmops_pipelines.lifecycle.index.search import lexical
 from llmops_pipelines.lifecycle.lake.digests import text_digest
 
 from .conftest import direction

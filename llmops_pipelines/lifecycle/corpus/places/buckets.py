@@ -18,7 +18,7 @@ from .spool import Spool
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from llmops_pipelines.config.pipeline import Source
+    from llmops_pipelines.config.documents import Source
 
 CODE = "buckets 1"
 SUFFIX = ".parquet"

@@ -16,7 +16,7 @@ from .remote import is_remote, masked
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
-    from llmops_pipelines.config.pipeline import Source
+    from llmops_pipelines.config.documents import Source
 
 SCHEMES = ("s3", "s3a", "gs", "az", "abfs", "abfss", "adl")  # addresses that deltalake opens by itself
 

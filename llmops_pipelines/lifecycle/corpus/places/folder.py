@@ -15,7 +15,7 @@ from ..sources import CorpusError, Found, Listing, UnreadableFile, printable
 from .patterns import Patterns, split_glob, suffix
 
 if TYPE_CHECKING:
-    from llmops_pipelines.config.pipeline import Source
+    from llmops_pipelines.config.documents import Source
 
 READ_ATTEMPTS = 3
 SETTLED_NS = 2 * 10**9  # a file that changed within this time may change again without a change of its times

@@ -17,7 +17,7 @@ from .patterns import Patterns, suffix
 from .repository import Repository, opened
 
 if TYPE_CHECKING:
-    from llmops_pipelines.config.pipeline import Source
+    from llmops_pipelines.config.documents import Source
 
 LINK, SUBMODULE = b"120000", b"160000"
 LARGEST = 256 * 2**20  # bytes of one file

@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from llmops_pipelines.config.pipeline import Source
+    from llmops_pipelines.config.documents import Source
 
 EVERYTHING = ("**/*", "**")
 GLOB = re.compile(r"[*?\[]")

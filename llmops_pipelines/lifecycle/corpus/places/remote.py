@@ -17,7 +17,7 @@ from .patterns import Patterns, split_glob, suffix
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-    from llmops_pipelines.config.pipeline import Source
+    from llmops_pipelines.config.documents import Source
 
 READ_ATTEMPTS = 3
 SETTLED_SECONDS = 2

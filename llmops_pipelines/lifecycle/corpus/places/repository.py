@@ -20,7 +20,7 @@ from ..sources import CorpusError, Secrets
 from .remote import masked
 
 if TYPE_CHECKING:
-    from llmops_pipelines.config.pipeline import Git
+    from llmops_pipelines.config.documents import Git
 
 ANSWER_SECONDS = 120
 FETCH_SECONDS = 1_800

@@ -10,7 +10,7 @@ from .buckets import Buckets, named
 if TYPE_CHECKING:
     from sqlalchemy import Connection, CursorResult, Engine
 
-    from llmops_pipelines.config.pipeline import Source
+    from llmops_pipelines.config.documents import Source
 
 BATCH_ROWS = 2_000
 CONNECT_SECONDS = 15

@@ -24,7 +24,7 @@ from .robots import Robots
 from .spool import Spool
 
 if TYPE_CHECKING:
-    from llmops_pipelines.config.pipeline import Source
+    from llmops_pipelines.config.documents import Source
 
 HOSTS_AT_ONCE = 8
 GONE = (404, 410)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from llmops_pipelines.config.pipeline import Source
+from llmops_pipelines.config.documents import Source
 from llmops_pipelines.lifecycle.corpus.sources import Known, Listing, look
 
 

@@ -1,0 +1,1 @@
+"""Which documents say almost the same: shingles, buckets, verified pairs, clusters."""

@@ -41,7 +41,7 @@ def load_pipeline(path: Path, project: Path) -> Pipeline:
         mistakes.append(Mistake(_shown(path, project), 1, "file name", reason))
     pipeline, recipe = None, None
     try:
-        pipeline = _load(path, project, Pipeline)
+        pipeline = load_words(path, project, Pipeline)
     except ConfigMistakes as error:
         mistakes += error.mistakes
     if (recipe := _named_recipe(path, project)) is not None:
@@ -56,7 +56,7 @@ def load_pipeline(path: Path, project: Path) -> Pipeline:
 
 def load_recipe(path: Path, project: Path) -> Recipe:
     """Read one recipe. Raises `ConfigMistakes` with every mistake in it."""
-    return _load(path, project, Recipe)
+    return load_words(path, project, Recipe)
 
 
 def _named_recipe(path: Path, project: Path) -> Path | None:
@@ -64,11 +64,11 @@ def _named_recipe(path: Path, project: Path) -> Path | None:
     try:
         named = project / yaml.safe_load(path.read_text("utf-8"))["training"]["recipe"]
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
-        return None  # `_load` has reported it
+        return None  # `load_words` has reported it
     return named if named.is_file() else None
 
 
-def _load(path: Path, project: Path, words: type[W]) -> W:
+def load_words(path: Path, project: Path, words: type[W]) -> W:
     shown = _shown(path, project)
     try:
         text = path.read_text("utf-8")

@@ -7,7 +7,11 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from .candidates import Candidates, ladder
+from .datasets import Decontamination, Feedback, Questions, WrittenPairs
 from .documents import Cleaning, Source
+from .evaluation import Evaluation
+from .gate import Gate
 from .words import (
     Cron,
     EnvironmentVariable,
@@ -17,6 +21,7 @@ from .words import (
     Share,
     TimeZone,
     Words,
+    did_you_mean,
 )
 
 
@@ -109,15 +114,6 @@ class Retention(Words):
     releases: Positive = Field(10, description="Newest releases whose parts are kept for rollback and questions")
 
 
-class Questions(Words):
-    """Questions with known answers: what quality is measured with."""
-
-    path: ExistingPath = Field(
-        description="Folder or pattern of JSON Lines files: id, question, answers, documents, answerable"
-    )
-    held_out: float = Field(0.5, gt=0, lt=1, description="Share of document clusters kept for evaluation, never trained on")
-
-
 class Training(Words):
     """How the model learns from the documents."""
 
@@ -125,28 +121,21 @@ class Training(Words):
     pairs_per_document: int = Field(
         12, ge=0, description="Question-answer pairs made from each training document without a model"
     )
+    written_pairs: WrittenPairs | None = Field(None, description="Pairs that a language model writes and our rules check")
+    feedback: Feedback | None = Field(None, description="What people said about answers")
+    decontamination: Decontamination = Decontamination()
 
 
 class Answers(Words):
     """How a question is answered."""
 
+    prompt: ExistingPath = Field(
+        "configs/prompts/product.yaml",
+        description="Prompt file that fine-tuning teaches, and that candidates use unless they name another",
+    )
     passages: Positive = Field(2, description="Passages from the index that the model reads")
     max_new_tokens: Positive = Field(24, description="Longest answer, in tokens of the model")
     refusal: str = Field("not in the documents", description="What the model says when the passages hold no answer")
-
-
-Metric = Literal["token_f1", "exact_match", "contains_reference", "rouge_l", "bleu", "string_similarity", "similarity"]
-
-
-class Gate(Words):
-    """What a candidate must show before it answers users."""
-
-    metric: Metric = Field("token_f1", description="The score that decides")
-    minimum: Share = Field(description="Lowest score that may be released")
-    beat_base_by: Share = Field(0.0, description="The 95 % interval of (fine-tuned minus base) must lie above this")
-    not_worse_than_champion_by: Share = Field(0.1, description="Loss against the champion that the interval must rule out")
-    minimum_hit_at_5: Share = Field(0.5, description="Lowest share of questions whose document is among the first five found")
-    coverage: Share = Field(0.98, description="Lowest share of questions that must have been scored")
 
 
 class Drift(Words):
@@ -182,6 +171,8 @@ class Pipeline(Words):
     questions: Questions = Field(description="The section that names questions with known answers")
     training: Training = Field(description="The section that names the training recipe")
     answers: Answers = Answers()
+    candidates: Candidates = Field([], description="What is compared besides the ladder of five that is always there")
+    evaluation: Evaluation = Evaluation()
     gate: Gate = Field(description="The section that says what may be released")
     drift: Drift = Drift()
     automation: Automation = Automation()
@@ -195,4 +186,11 @@ class Pipeline(Words):
         names = [source.name for source in self.documents]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"one name per source; {repeated[0]!r} is used twice")
+        return self
+
+    @model_validator(mode="after")
+    def _the_gate_names_a_candidate(self):
+        known = [*(candidate.name for candidate in ladder(self)), "chosen"]
+        if self.gate.candidate not in known:
+            raise ValueError(f"gate.candidate: one of {', '.join(known)}{did_you_mean(self.gate.candidate, known)}")
         return self

@@ -3,11 +3,20 @@
 import json
 from pathlib import Path
 
+from .catalogue import Catalogue
+from .datasets import PromptFile
+from .embedder_recipe import EmbedderRecipe
 from .pipeline import Pipeline
 from .recipe import Recipe
 from .words import Words
 
-SCHEMAS: dict[str, type[Words]] = {"pipeline.schema.json": Pipeline, "recipe.schema.json": Recipe}
+SCHEMAS: dict[str, type[Words]] = {
+    "pipeline.schema.json": Pipeline,
+    "recipe.schema.json": Recipe,
+    "embedder_recipe.schema.json": EmbedderRecipe,
+    "prompt.schema.json": PromptFile,
+    "catalogue.schema.json": Catalogue,
+}
 
 
 def rendered(words: type[Words]) -> str:

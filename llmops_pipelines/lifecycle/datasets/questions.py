@@ -1,45 +1,24 @@
-"""Questions that people wrote, with answers known to be right: loading, placing on a side, and the asset eval_questions."""
+"""Questions that people wrote, with answers known to be right: placing them on a side, and the asset eval_questions.
 
-import json
+How the files are read and what a line may say is in `question_files.py`.
+"""
+
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
-
-from llmops_pipelines.config.pipeline import Questions
-from llmops_pipelines.config.words import Words
+from llmops_pipelines.config.datasets import Questions
 from llmops_pipelines.lifecycle import corpus
-from llmops_pipelines.lifecycle.lake import Draft, Lake, Refusal, Version
+from llmops_pipelines.lifecycle.lake import Draft, Lake, Version
 
-from .splits import side
+from .json_lines import QuestionsError
+from .question_files import Row, load, superseded
+from .splits import clusters_of, sides_of
 from .wording import owners, plain
 
-CODE = "eval_questions/1"
-
-
-class QuestionsError(Refusal):
-    """The question files cannot be used; the message names every fault."""
-
-
-class Row(Words):
-    """One line of a question file."""
-
-    id: str = Field(min_length=1)
-    question: str = Field(min_length=1)
-    answers: list[str]
-    documents: list[str] = Field(min_length=1)
-    answerable: bool
-
-    @model_validator(mode="after")
-    def _answers_fit(self) -> "Row":
-        if self.answerable and not any(answer.strip() for answer in self.answers):
-            raise ValueError("answers: an answerable question needs one; write one, or set answerable to false")
-        if not self.answerable and self.answers:
-            raise ValueError("answers: an unanswerable question has none; use []")
-        return self
+CODE = "eval_questions/2"
+SAID = ("topic", "language", "author", "reviewed_by", "supersedes")  # what a line may say besides
 
 
 @dataclass(frozen=True)
@@ -52,6 +31,11 @@ class Question:
     documents: tuple[str, ...]
     answerable: bool
     cluster: str
+    topic: str | None = None
+    language: str | None = None
+    author: str | None = None
+    reviewed_by: str | None = None
+    supersedes: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,78 +47,42 @@ class Placed:
     dropped: list[tuple[str, str]]
 
 
-def load(settings: Questions, project: Path) -> list[Row]:
-    """All rows sorted by id. Raises `QuestionsError` with every fault of every file as `file:line  field: ...`."""
-    folder = project / settings.path
-    anchor = Path(folder.anchor)
-    paths = sorted(folder.rglob("*.jsonl") if folder.is_dir() else anchor.glob(folder.relative_to(anchor).as_posix()))
-    if not paths:
-        raise QuestionsError(f"questions.path: no JSON Lines file matches {settings.path!r} below {project}")
-    rows, faults = [], []
-    place: dict[str, str] = {}
-    for path in paths:
-        name = path.relative_to(project) if path.is_relative_to(project) else path
-        for number, line in enumerate(path.read_text("utf-8-sig").split("\n"), start=1):
-            here = f"{name}:{number}"
-            row, wrong = _row(line)
-            faults += [f"{here}  {fault}" for fault in wrong]
-            if row and row.id in place:
-                faults.append(f"{here}  id: {row.id!r} is taken by {place[row.id]}; ids are unique over all files")
-            elif row:
-                place[row.id] = here
-                rows.append(row)
-    if faults:
-        raise QuestionsError("\n".join(faults))
-    return sorted(rows, key=lambda row: row.id)
-
-
-def _row(line: str) -> tuple[Row | None, list[str]]:
-    if not line.strip():
-        return None, []
-    try:
-        return Row.model_validate(json.loads(line), strict=True), []
-    except json.JSONDecodeError as error:
-        return None, [f"line: not JSON ({error.msg} at column {error.colno})"]
-    except ValidationError as error:
-        return None, [_fault(part) for part in error.errors()]
-
-
-def _fault(part: Any) -> str:
-    field = ".".join(map(str, part["loc"]))
-    message = part["msg"].removeprefix("Value error, ")
-    value = json.dumps(part["input"], ensure_ascii=False)[:60]
-    shown = "" if part["type"] in ("missing", "value_error") else f" (it is {value})"
-    return f"{field}: {message}{shown}" if field else message
-
-
 def place(rows: list[Row], documents: Version, held_out: float) -> Placed:
     """Put each question on the side of its documents. Of questions with the same words the first by id is kept."""
-    table = documents.table().select(["doc_id", "uri", "cluster"]).to_pylist()
-    cluster = {row["doc_id"]: row["cluster"] for row in table}
+    found, cluster = sides_of(documents, held_out), clusters_of(documents)
     by_uri: dict[str, list[str]] = {}
-    for row in table:
-        by_uri.setdefault(row["uri"], []).append(row["doc_id"])
+    table = documents.table(columns=["doc_id", "uri"])
+    for doc_id, uri in zip(table.column("doc_id").to_pylist(), table.column("uri").to_pylist(), strict=True):
+        by_uri.setdefault(uri, []).append(doc_id)
     placed = Placed([], [], [])
-    seen: set[str] = set()
+    corrected, seen = superseded(rows), set()
     for row in rows:
         names = [[name] if name in cluster else by_uri.get(name, []) for name in row.documents]
-        doc_ids = tuple(dict.fromkeys(found[0] for found in names if len(found) == 1))
-        clusters = sorted(cluster[doc_id] for doc_id in doc_ids)
-        sides = {side(each, held_out) for each in clusters}
-        if plain(row.question) in seen:
+        doc_ids = tuple(dict.fromkeys(some[0] for some in names if len(some) == 1))
+        places = {found[doc_id] for doc_id in doc_ids}
+        if row.id in corrected:
+            placed.dropped.append((row.id, "superseded"))
+        elif plain(row.question) in seen:
             placed.dropped.append((row.id, "duplicate_question"))
-        elif any(len(found) > 1 for found in names):
+        elif any(len(some) > 1 for some in names):
             placed.dropped.append((row.id, "document_in_several_sources"))
         elif not doc_ids:
             placed.dropped.append((row.id, "document_not_in_corpus"))
-        elif len(sides) > 1:
+        elif "neither" in places:
+            placed.dropped.append((row.id, "document_like_a_held_out_one"))
+        elif len(places) > 1:
             placed.dropped.append((row.id, "documents_on_both_sides"))
         else:
             seen.add(plain(row.question))
-            answers = tuple(answer for answer in row.answers if answer.strip())
-            question = Question(row.id, row.question, answers, doc_ids, row.answerable, clusters[0])
-            (placed.held_out if sides == {"held_out"} else placed.train).append(question)
+            question = _question(row, doc_ids, min(cluster[doc_id] for doc_id in doc_ids))
+            (placed.held_out if places == {"held_out"} else placed.train).append(question)
     return placed
+
+
+def _question(row: Row, doc_ids: tuple[str, ...], cluster: str) -> Question:
+    answers = tuple(answer for answer in row.answers if answer.strip())
+    said = {name: getattr(row, name) for name in SAID}
+    return Question(row.id, row.question, answers, doc_ids, row.answerable, cluster, **said)
 
 
 def eval_questions(lake: Lake, documents: Version, questions: Questions, project: Path) -> Version:
@@ -182,7 +130,8 @@ def _write(draft: Draft, placed: Placed, texts: dict[str, str]) -> None:
 
     names = pa.list_(pa.string())
     kinds = [("id", pa.string()), ("question", pa.string()), ("answers", names), ("documents", names)]
-    schema = pa.schema([*kinds, ("answerable", pa.bool_()), ("cluster", pa.string())])
+    kinds += [("answerable", pa.bool_()), ("cluster", pa.string())]
+    schema = pa.schema([*kinds, *((name, pa.string()) for name in SAID)])
     draft.table("eval_questions", pa.Table.from_pylist([vars(question) for question in placed.held_out], schema))
     dropped = pa.schema([("id", pa.string()), ("reason", pa.string())])
     draft.table("dropped", pa.table(list(columns(placed.dropped)), schema=dropped), data=False)

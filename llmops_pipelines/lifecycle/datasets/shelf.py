@@ -1,9 +1,14 @@
 """The passages that training examples may quote: chunks of train-side documents, none a copy of held-out text."""
 
 import random
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from llmops_pipelines.lifecycle import index
+from llmops_pipelines.lifecycle.lake import Lake, Version
+
+from .splits import Place, trainable
 from .wording import overlap, plain
 
 TRIES = 40
@@ -13,6 +18,7 @@ TRIES = 40
 class Passage:
     """One chunk: `text` is `[start:end]` of its document's cleaned text."""
 
+    chunk_id: str
     doc_id: str
     cluster: str
     start: int
@@ -28,9 +34,10 @@ class Passage:
 class Shelf:
     passages: list[Passage]
     by_document: dict[str, list[Passage]] = field(init=False)
+    by_chunk: dict[str, Passage] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.by_document = {}
+        self.by_document, self.by_chunk = {}, {passage.chunk_id: passage for passage in self.passages}
         for passage in self.passages:
             self.by_document.setdefault(passage.doc_id, []).append(passage)
 
@@ -61,3 +68,33 @@ class Shelf:
             if passage not in chosen and passage not in taken and not passage.holds(answers):
                 chosen.append(passage)
         return chosen
+
+
+def stocked(
+    lake: Lake,
+    documents: Version,
+    chunks: Version,
+    places: Mapping[str, Place],
+    copied: Callable[[str], bool],
+    dropped: Counter[str],
+) -> Shelf:
+    """All passages that may be learnt from, in the order of chunks. `copied` says whether a text quotes the evaluation side;
+    what was left out of the train side is counted in `dropped`, by reason."""
+    known = documents.table(columns=["doc_id", "cluster", "consent", "trust"]).to_pylist()
+    cluster = {row["doc_id"]: row["cluster"] for row in known}
+    may_be_learnt = {row["doc_id"] for row in known if trainable(row["consent"], row["trust"])}
+    rows = chunks.table(columns=["chunk_id", "doc_id", "start", "end"]).to_pylist()
+    found = []
+    for row, text in zip(rows, index.passages(lake, chunks), strict=True):
+        place = places[row["doc_id"]]
+        if place == "held_out":
+            continue
+        if place == "neither":
+            dropped["document_like_a_held_out_one"] += 1
+        elif row["doc_id"] not in may_be_learnt:
+            dropped["no_consent_or_trust"] += 1
+        elif copied(text):
+            dropped["passage_like_held_out_text"] += 1
+        else:
+            found.append(Passage(cluster=cluster[row["doc_id"]], text=text, **row))
+    return Shelf(found)

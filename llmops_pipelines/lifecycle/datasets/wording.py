@@ -24,10 +24,17 @@ def overlap(question: str, text: str) -> int:
     return len(set(words(question)) & set(words(text)))
 
 
-def windows(text: str) -> set[int]:
-    """64-bit hashes of all runs of `WINDOW` words (Manber 1994, "Finding similar files in a large file system")."""
+def support(text: str, passage: str) -> float:
+    """Share of the telling words of `text` that stand in `passage`: those with four letters or more, or with a digit.
+    1.0 when it has none."""
+    telling = {word for word in words(text) if len(word) > 3 or not word.isalpha()}
+    return len(telling & set(words(passage))) / len(telling) if telling else 1.0
+
+
+def windows(text: str, size: int = WINDOW) -> set[int]:
+    """64-bit hashes of all runs of `size` words (Manber 1994, "Finding similar files in a large file system")."""
     found = words(text)
-    runs = (" ".join(found[i : i + WINDOW]) for i in range(len(found) - WINDOW + 1))
+    runs = (" ".join(found[i : i + size]) for i in range(len(found) - size + 1))
     return {int.from_bytes(hashlib.blake2b(run.encode(), digest_size=8).digest(), "big", signed=True) for run in runs}
 
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from llmops_pipelines.config.pipeline import Answers, Questions, Training
+from llmops_pipelines.config.datasets import Questions
+from llmops_pipelines.config.pipeline import Answers, Training
 from llmops_pipelines.lifecycle import datasets
+from llmops_pipelines.lifecycle.datasets import Material
 from llmops_pipelines.lifecycle.lake import Lake, Version
 
 from .corpus_of import HELD_OUT, chunks_of, documents_of, lake_in, uri_on
@@ -56,6 +58,7 @@ class Shop:
     answers: Answers = Answers()
     clusters: dict[str, str] | None = None
     terms: dict[str, dict[str, str]] | None = None
+    material: Material = Material()
 
     def write_questions(self, name: str = "a.jsonl") -> None:
         (self.project / "questions" / name).write_text("".join(json.dumps(row) + "\n" for row in self.rows))
@@ -67,11 +70,17 @@ class Shop:
     def eval_questions(self) -> Version:
         return datasets.eval_questions(self.lake, self.documents, self.questions, self.project)
 
+    @property
+    def chunks(self) -> Version:
+        return chunks_of(self.lake, self.documents, self.texts)
+
     def training_examples(self) -> Version:
-        documents = self.documents
-        chunks = chunks_of(self.lake, documents, self.texts)
-        settings = self.questions, self.training, self.answers, self.project
-        return datasets.training_examples(self.lake, documents, chunks, *settings)
+        settings = self.questions, self.training, self.answers, self.project, self.material
+        return datasets.training_examples(self.lake, self.documents, self.chunks, *settings)
+
+    def preference_pairs(self) -> Version:
+        settings = self.questions, self.training, self.answers, self.project, self.material
+        return datasets.preference_pairs(self.lake, self.documents, self.chunks, *settings)
 
 
 def questions_in(project: Path, path: str = "questions", held_out: float = HELD_OUT) -> Questions:

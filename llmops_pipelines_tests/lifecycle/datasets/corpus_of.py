@@ -17,11 +17,15 @@ def lake_in(folder: Path) -> Lake:
 
 
 def documents_of(
-    lake: Lake, texts: dict[str, str], clusters: dict[str, str] | None = None, terms: dict[str, dict[str, str]] | None = None
+    lake: Lake,
+    texts: dict[str, str],
+    clusters: dict[str, str] | None = None,
+    terms: dict[str, dict[str, str]] | None = None,
+    left_out: dict[str, str] | None = None,
 ) -> Version:
     """Asset documents: one per uri of `texts`, in the source "docs"; a cluster is the document itself unless named.
 
-    `terms` gives some doc_ids another consent or trust.
+    `terms` gives some doc_ids another consent or trust; `left_out` are near-duplicates, each with the doc_id kept instead.
     """
     rows = []
     for uri, text in sorted(texts.items()):
@@ -34,7 +38,9 @@ def documents_of(
     new = set(store.missing(row["content_hash"] for row in rows))
     kept = {text_digest(text): text for text in texts.values() if text_digest(text) in new}
     store.append(pa.table({"content_hash": pa.array(kept, pa.string()), "text": pa.array(kept.values(), pa.string())}))
-    return _publish(lake, "documents", rows)
+    kept = [{"doc_id": row["doc_id"], "reason": "", "detail": ""} for row in rows]
+    copies = [{"doc_id": copy, "reason": "near_duplicate", "detail": of} for copy, of in (left_out or {}).items()]
+    return _publish(lake, "documents", rows, ledger=kept + copies)
 
 
 def chunks_of(lake: Lake, documents: Version, texts: dict[str, str]) -> Version:
@@ -55,8 +61,11 @@ def uri_on(wanted: str, stem: str) -> str:
     return next(uri for n in range(100) if side(f"docs/{(uri := f'{stem}-{n}.md')}", HELD_OUT) == wanted)
 
 
-def _publish(lake: Lake, asset: str, rows: list[dict]) -> Version:
-    def write(draft) -> None:
-        draft.table(asset, pa.Table.from_pylist(rows))
+def _publish(lake: Lake, asset: str, rows: list[dict], **others: list[dict]) -> Version:
+    tables = {asset: rows} | others
 
-    return lake.once(asset, code="test", config=rows, parents=[], write=write)
+    def write(draft) -> None:
+        for name, some in tables.items():
+            draft.table(name, pa.Table.from_pylist(some))
+
+    return lake.once(asset, code="test", config=tables, parents=[], write=write)

@@ -5,7 +5,7 @@ import pytest
 from llmops_pipelines.config.pipeline import Answers
 from llmops_pipelines.lifecycle import datasets
 from llmops_pipelines.lifecycle.datasets import QuestionsError
-from llmops_pipelines.lifecycle.datasets.prompts import completion, parts, prompt
+from llmops_pipelines.lifecycle.datasets.prompts import prompt
 from llmops_pipelines.lifecycle.datasets.wording import plain
 
 from .conftest import HERON, MOLE, OSK, questions_in, training_in
@@ -15,27 +15,15 @@ def rows_of(version, *origins: str) -> list[dict]:
     return [row for row in version.table().to_pylist() if not origins or row["origin"] in origins]
 
 
-def question_in(row: dict) -> str:
-    return parts(row["prompt"])[1]
-
-
-def test_the_prompt_is_the_agreed_text():
-    text = prompt(["One.\n", "Two."], "Who\n is it?")
-    assert text == "Context:\nOne.\n\nTwo.\n\nQuestion: Who is it?\nAnswer:"
-    assert parts(text) == ("One.\n\nTwo.", "Who is it?")
-    assert completion("Runa Estby") == " Runa Estby"
-    with pytest.raises(ValueError, match="not a product prompt"):
-        parts("Hello")
-
-
 def test_a_written_question_gets_the_passage_with_its_answer_and_another_one(shop):
     rows = [
-        row for row in rows_of(shop.training_examples(), "question") if question_in(row) == "How much oil do the tanks hold?"
+        row for row in rows_of(shop.training_examples(), "question") if row["question"] == "How much oil do the tanks hold?"
     ]
     assert rows
     for row in rows:
-        context = parts(row["prompt"])[0]
-        assert "46 cubic metres" in context and len(context.split("\n\n")) == shop.answers.passages
+        assert any("46 cubic metres" in text for text in row["contexts"])
+        assert len(row["contexts"]) == shop.answers.passages
+        assert row["prompt"] == prompt(row["contexts"], row["question"]) and row["answer"] == "46 cubic metres"
         assert row["completion"] == " 46 cubic metres" and row["cluster"] == f"docs/{HERON}"
         assert f"docs/{HERON}" in row["doc_ids"]
 
@@ -52,7 +40,7 @@ def ask_much(shop) -> None:
 def test_the_right_passage_is_not_always_first(shop):
     ask_much(shop)
     rows = [row for row in rows_of(shop.training_examples(), "question") if row["completion"] == " Runa Estby"]
-    first = [parts(row["prompt"])[0].startswith("The fuel tanks") for row in rows]
+    first = [row["contexts"][0].startswith("The fuel tanks") for row in rows]
     assert 0.2 < sum(first) / len(first) < 0.8
 
 
@@ -60,11 +48,11 @@ def test_refusals_are_learned_from_passages_without_the_answer(shop):
     ask_much(shop)
     refusals = [row for row in rows_of(shop.training_examples()) if row["completion"] == " not in the documents"]
     assert {row["origin"] for row in refusals} == {"unanswerable", "wrong_passages"}
-    assert "What colour is the funnel?" in {question_in(row) for row in refusals}
-    answers = {question_in(row): row["completion"] for row in rows_of(shop.training_examples()) if row not in refusals}
+    assert "What colour is the funnel?" in {row["question"] for row in refusals}
+    answers = {row["question"]: row["completion"] for row in rows_of(shop.training_examples()) if row not in refusals}
     checked = [row for row in refusals if row["origin"] == "wrong_passages"]
     for row in checked:
-        assert plain(answers[question_in(row)]) not in plain(parts(row["prompt"])[0])
+        assert plain(answers[row["question"]]) not in plain(" ".join(row["contexts"]))
     assert checked
 
 
@@ -91,7 +79,7 @@ def test_a_made_up_question_that_evaluation_asks_is_left_out(shop):
     shop.write_questions()
     version = shop.training_examples()
     assert version.facts["dropped_question_in_evaluation"] == 1
-    assert "What is the main lounge called?" not in {question_in(row) for row in rows_of(version)}
+    assert "What is the main lounge called?" not in {row["question"] for row in rows_of(version)}
 
 
 def test_an_answer_that_no_passage_holds_is_dropped_and_counted(shop):
@@ -124,7 +112,7 @@ def test_the_same_input_gives_the_same_rows_and_no_second_reading(shop, tmp_path
 def test_more_passages_make_longer_prompts(shop):
     shop.answers = Answers(passages=3)
     row = rows_of(shop.training_examples(), "question")[0]
-    assert len(parts(row["prompt"])[0].split("\n\n")) == 3
+    assert len(row["contexts"]) == 3
 
 
 def test_no_example_at_all_is_refused(shop):

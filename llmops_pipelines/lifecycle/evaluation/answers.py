@@ -1,174 +1,169 @@
-"""The asset answers: both candidates answer every evaluation question, from the same passages in the same prompt.
+"""The asset answers/<candidate>: what one candidate says to every evaluation question, how long it takes and what it costs.
 
-An answer is a function of model, adapter and prompt, so it is generated once and kept; a new checkpoint does not make
-the base model answer again.
+What a model says is a function of the model and the prompt, so it is asked once and kept: a new index asks only the prompts
+that changed, a new checkpoint leaves the other candidates alone.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from statistics import median, quantiles
+from typing import TYPE_CHECKING, Any
 
+from llmops_pipelines.config.candidates import Candidate
 from llmops_pipelines.config.pipeline import Answers, Embeddings
-from llmops_pipelines.lifecycle import datasets
-from llmops_pipelines.lifecycle.index import EVERYTHING, Hit, Retriever, Settings, Where
-from llmops_pipelines.lifecycle.lake import Draft, Lake, Refusal, Version, digest
+from llmops_pipelines.lifecycle.index import EVERYTHING
+from llmops_pipelines.lifecycle.lake import Draft, Lake, Version, fingerprint
 from llmops_pipelines.lifecycle.lake.digests import text_digest
 
-from .generation import Generator
+from . import extractive, models, steps
+from .candidates import EvaluationError, Parts, Spec, megabytes
+from .chain import Chain
+from .models import Kept, LocalModel, OneByOne, identity_of
+from .steps import Asked, Retrieves
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
-CODE = "answers/2"
-RANKED = 10  # passages retrieved per question, for the ranking metrics; the model reads the first few of them
-SAVE_EVERY = 64  # answers generated between two writes to the store: what a crash can cost
+CODE = "answers/3"
+RANKED = 10  # passages kept per question, for the ranking metrics; the model reads the first few of them
+ALONE = "alone"  # the step of the table timings under which a question stands that was asked by itself
+SAMPLE = 20  # questions that are asked by themselves
+SECONDS = 20.0  # after which no further one is
 
-
-class EvaluationError(Refusal):
-    """What would be measured is not what the graph claims, or nothing can be measured."""
-
-
-class Retrieves(Protocol):
-    """Whatever finds passages for questions; `index.Retriever` in the product."""
-
-    def search(self, questions: list[str], k: int, where: Where) -> list[list[Hit]]: ...
+__all__ = ["ALONE", "CODE", "EvaluationError", "answer"]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A question with what was found for it and the prompt that both candidates get."""
+class Answered:
+    """All questions with what became of them, a sample of milliseconds of questions asked by themselves, and counts."""
 
-    question_id: str
-    passages: list[str]
-    documents: list[str]
-    prompt: str
-    prompt_digest: str
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A model that answers: its name in the tables, its files, and the identity under which its answers are kept."""
-
-    name: str
-    folder: Path
-    adapter: Path | None
-    identity: str
+    ids: list[str]
+    asked: list[Asked]
+    alone: dict[str, float]
+    counts: dict[str, int]
 
 
 def answer(
     lake: Lake,
+    candidate: Candidate,
     eval_questions: Version,
-    index: Version,
-    retrieval_settings: Version,
-    base: Version,
-    checkpoint: Version,
+    parts: Parts,
     settings: Answers,
     embeddings: Embeddings,
     connect: "Callable[[], QdrantClient] | None" = None,
-    secrets: "Callable[[str], str | None] | None" = None,
+    secrets: Callable[[str], str | None] | None = None,
     project: Path = Path(),
     retriever: Retrieves | None = None,
 ) -> Version:
-    """Asset answers, one row per question and candidate ("base", "fine_tuned"). `retriever` replaces the one over `index`.
+    """Asset answers/<candidate>: tables `answers` and `timings`, json `candidate` (read by `Spec.read`).
 
-    The questions are ours, so whatever groups may see a passage, it is found.
+    A question that an endpoint failed on has an error and no answer, and is asked again by the next call. The questions are
+    ours, so whatever groups may see a passage, it is found. `retriever` replaces the one over the index.
 
-    Raises `EvaluationError` when the checkpoint was trained on other base weights than those of `base`.
+    Raises `EvaluationError` when a part is missing, or the checkpoint was trained on other base weights.
     """
+    spec = Spec.of(candidate, settings, project)
+    parents = [eval_questions, *spec.parents(parts)]
 
     def write(draft: Draft) -> None:
-        candidates = _candidates(base, checkpoint, settings)
-        rows = eval_questions.table().select(["id", "question"]).to_pylist()
-        if retriever is not None:
-            asked = _ask(retriever, rows, settings.passages)
-        else:
-            asking = Settings.of(retrieval_settings)
-            with Retriever.open(lake, index, embeddings, asking, connect, secrets, project) as finder:
-                asked = _ask(finder, rows, settings.passages)
-        _write(draft, asked, {candidate.name: _answers(lake, candidate, asked, settings, draft) for candidate in candidates})
+        rows = eval_questions.table(columns=["id", "question"]).to_pylist()
+        if not rows:
+            raise EvaluationError(f"{eval_questions.asset} has no question to ask; add some, or raise questions.held_out")
+        with Chain.open(lake, spec, parts, embeddings, connect, secrets, project, retriever) as chain:
+            answered = _answered(lake, chain, parts, [row["id"] for row in rows], [row["question"] for row in rows])
+        _write(draft, answered)
+        draft.json("candidate", spec.described())
+        draft.facts |= _facts(answered, megabytes(spec, parts))
 
-    config = {"passages": settings.passages, "max_new_tokens": settings.max_new_tokens}
-    parents = [eval_questions, index, retrieval_settings, base, checkpoint]
-    return lake.once("answers", code=CODE, config=config, parents=parents, write=write)
-
-
-def _candidates(base: Version, checkpoint: Version, settings: Answers) -> list[Candidate]:
-    model, trained = base.json("base_model"), checkpoint.json("checkpoint")
-    if trained["base_weights_sha256"] != model["weights_sha256"]:
-        raise EvaluationError(
-            f"the checkpoint was trained on base weights {trained['base_weights_sha256'][:12]}, the base model has "
-            f"{model['weights_sha256'][:12]}; train again on this base"
-        )
-    folder = Path(model["folder"])
-
-    def kept(adapter: str | None) -> str:
-        return digest({"code": CODE, "base": base.digest, "adapter": adapter, "max_new_tokens": settings.max_new_tokens})
-
-    return [
-        Candidate("base", folder, None, kept(None)),
-        Candidate("fine_tuned", folder, checkpoint.file("adapter"), kept(trained["adapter_sha256"])),
-    ]
+    codes = [models.CODE, steps.CODE, extractive.CODE if spec.model == "none" else None]
+    config = {"candidate": spec.identity, "codes": codes}
+    asset = f"answers/{candidate.name}"
+    config["attempt"] = _attempt(lake, asset, config, parents)
+    return lake.once(asset, code=CODE, config=config, parents=parents, write=write)
 
 
-def _ask(finder: Retrieves, rows: list[dict[str, str]], passages: int) -> list[Asked]:
-    hits = finder.search([row["question"] for row in rows], max(RANKED, passages), EVERYTHING)
-    asked = []
-    for row, found in zip(rows, hits, strict=True):
-        text = datasets.prompt([hit.context or hit.text for hit in found[:passages]], row["question"])
-        chunk_ids, doc_ids = [hit.chunk_id for hit in found], [hit.doc_id for hit in found]
-        asked.append(Asked(row["id"], chunk_ids, doc_ids, text, text_digest(text)))
-    return asked
+def _attempt(lake: Lake, asset: str, config: dict[str, Any], parents: list[Version]) -> int:
+    """The first attempt that was not made yet, or that left no question without an answer."""
+    read = {parent.asset: parent.digest for parent in parents}
+    made = (lake.find(asset, fingerprint(CODE, {**config, "attempt": number}, read)) for number in count())
+    return next(number for number, version in enumerate(made) if version is None or not version.facts["failed"])
 
 
-def _answers(lake: Lake, candidate: Candidate, asked: list[Asked], settings: Answers, draft: Draft) -> list[dict]:
-    """One dict per question: answer, tokens, milliseconds. Only prompts without a stored answer reach the model."""
-    store = lake.store("answers", candidate.identity, "prompt_digest")
-    prompts = {each.prompt_digest: each.prompt for each in asked}
-    missing = store.missing(prompts)
-    if missing:
-        generator = Generator.open(candidate.folder, candidate.adapter)
-        for first in range(0, len(missing), SAVE_EVERY):
-            part = missing[first : first + SAVE_EVERY]
-            store.append(_generated(generator, part, [prompts[key] for key in part], settings.max_new_tokens))
-    draft.facts[f"{candidate.name}_generated"] = len(missing)
-    draft.facts[f"{candidate.name}_reused"] = len(prompts) - len(missing)
-    found = {row["prompt_digest"]: row for row in store.take(prompts).to_pylist()}
-    return [found[each.prompt_digest] for each in asked]
+def _answered(lake: Lake, chain: Chain, parts: Parts, ids: list[str], questions: list[str]) -> Answered:
+    model, counts = chain.tools.model, {}
+    if model is None:
+        asked = chain.ask(questions, EVERYTHING, RANKED)
+    else:
+        kept = Kept(model, lake, identity_of(chain.tools.spec, parts))
+        chain = chain.with_model(kept)
+        asked = chain.ask(questions, EVERYTHING, RANKED)
+        counts = {"generated": kept.made, "reused": kept.reused}
+        if isinstance(model, LocalModel):  # an endpoint's times are those of single requests already
+            chain = chain.with_model(OneByOne(kept))
+    whole = [question_id for question_id, each in zip(ids, asked, strict=True) if each.error is None]
+    sample = sorted(whole, key=text_digest)[:SAMPLE]
+    return Answered(ids, asked, _alone(chain, sample, dict(zip(ids, questions, strict=True))), counts)
 
 
-def _generated(generator: Generator, keys: list[str], prompts: list[str], max_new_tokens: int):
-    import pyarrow as pa
+def _alone(chain: Chain, sample: Sequence[str], questions: dict[str, str]) -> dict[str, float]:
+    """Milliseconds of questions asked one at a time, as users do: a share of a batch is no waiting time."""
+    found: dict[str, float] = {}
+    until = time.perf_counter() + SECONDS
+    for question_id in sample:
+        (asked,) = chain.ask([questions[question_id]], EVERYTHING)
+        if asked.error is None:
+            found[question_id] = asked.milliseconds
+        if time.perf_counter() > until:
+            break
+    return found
 
-    made = generator.generate(prompts, max_new_tokens)
-    return pa.table(
-        {
-            "prompt_digest": pa.array(keys, pa.string()),
-            "answer": pa.array([each.text for each in made], pa.string()),
-            "tokens": pa.array([each.tokens for each in made], pa.int64()),
-            "milliseconds": pa.array([each.milliseconds for each in made], pa.float64()),
-        }
-    )
 
-
-def _write(draft: Draft, asked: list[Asked], said: dict[str, list[dict]]) -> None:
+def _write(draft: Draft, answered: Answered) -> None:
     import pyarrow as pa
 
     rows, timings = [], []
-    for name, answers in said.items():
-        for each, made in zip(asked, answers, strict=True):
-            place = {"question_id": each.question_id, "candidate": name}
-            found = {"passages": each.passages, "documents": each.documents, "prompt_digest": each.prompt_digest}
-            rows.append({**place, "answer": made["answer"], **found})
-            timings.append({**place, "milliseconds": made["milliseconds"], "tokens": made["tokens"]})
-    key, names = [("question_id", pa.string()), ("candidate", pa.string())], pa.list_(pa.string())
-    found = [("answer", pa.string()), ("passages", names), ("documents", names), ("prompt_digest", pa.string())]
-    draft.table("answers", pa.Table.from_pylist(rows, pa.schema([*key, *found])))
-    measured = [("milliseconds", pa.float64()), ("tokens", pa.int64())]
-    draft.table("timings", pa.Table.from_pylist(timings, pa.schema([*key, *measured])), data=False)
-    base, tuned = said["base"], said["fine_tuned"]
-    draft.facts |= {
+    for question_id, each in zip(answered.ids, answered.asked, strict=True):
+        said = {name: getattr(each, name) for name in ("answer", "refused", "prompt_digest", "withdrawn", "error")}
+        rows.append({"question_id": question_id, **said, **_found(each)})
+        timings += [{"question_id": question_id, **vars(took)} for took in each.took]
+    timings += [{"question_id": key, "step": ALONE, "milliseconds": taken} for key, taken in answered.alone.items()]
+    text, texts = pa.string(), pa.list_(pa.string())
+    said = {"question_id": text, "answer": text, "refused": pa.bool_(), "passages": texts, "documents": texts, "read": texts}
+    schema = pa.schema({**said, "prompt_digest": text, "withdrawn": text, "error": text})
+    draft.table("answers", pa.Table.from_pylist(rows, schema))
+    counted = {"tokens_in": pa.int64(), "tokens_out": pa.int64(), "cost": pa.float64()}
+    schema = pa.schema({"question_id": text, "step": text, "milliseconds": pa.float64(), **counted})
+    draft.table("timings", pa.Table.from_pylist(timings, schema), data=False)
+
+
+def _found(asked: Asked) -> dict[str, list[str] | None]:
+    """Chunks and documents of the hits; null when the search was not reached."""
+    if asked.hits is None:
+        return {"passages": None if asked.error else [], "documents": None if asked.error else [], "read": []}
+    hits = asked.hits[:RANKED]
+    return {"passages": [hit.chunk_id for hit in hits], "documents": [hit.doc_id for hit in hits], "read": asked.read}
+
+
+def _facts(answered: Answered, megabytes: float | None) -> dict[str, Any]:
+    asked, alone = answered.asked, list(answered.alone.values())
+    took = [each for row in asked for each in row.took]
+    costs, tokens = [each.cost for each in took], [each.tokens_out for each in took]
+    errors = [row.error for row in asked if row.error]
+    facts = {
         "questions": len(asked),
-        "questions_without_passages": sum(not each.passages for each in asked),
-        "different_answers": sum(a["answer"] != b["answer"] for a, b in zip(base, tuned, strict=True)),
+        "failed": len(errors),
+        "first_error": errors[0] if errors else None,
+        "refused": sum(row.refused for row in asked),
+        "withdrawn": sum(row.withdrawn is not None for row in asked),
+        "questions_without_passages": sum(row.hits == [] for row in asked),
+        **answered.counts,
+        "tokens_out": None if None in tokens else sum(tokens),
+        "cost": None if None in costs else round(sum(costs), 6),
+        "megabytes": megabytes,
+        "milliseconds_p50": round(median(alone), 3) if alone else None,
+        "milliseconds_p95": round(quantiles(alone, n=20, method="inclusive")[-1], 3) if len(alone) > 1 else None,
     }
+    return {name: value for name, value in facts.items() if value is not None}

@@ -1,4 +1,7 @@
-"""Text from a causal language model on local disk, with or without a PEFT adapter: greedy, batched, one line per answer."""
+"""Text from a causal language model on local disk, with or without a PEFT adapter: greedy, batched, one line per answer.
+
+What is asked, and which model a candidate means, is decided in `models.py`.
+"""
 
 import time
 import warnings
@@ -6,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from llmops_pipelines.lifecycle.compute.noise import hush
 from llmops_pipelines.lifecycle.lake import Refusal
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 BATCH = 64
+LOCAL = {"local_files_only": True, "trust_remote_code": False}
 Precision = Literal["auto", "fp32", "bf16"]
 
 
@@ -22,11 +26,12 @@ class GenerationError(Refusal):
 
 @dataclass(frozen=True)
 class Generation:
-    """One answer, the tokens it took, and its share of the time of its batch."""
+    """One answer, the tokens it took, its share of the time of its batch, and the tokens that were read for it."""
 
     text: str
     tokens: int
     milliseconds: float
+    tokens_in: int
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Generator:
 
     model: "PreTrainedModel"
     tokenizer: "PreTrainedTokenizerBase"
-    stops: tuple[int, ...]  # end of text, and every token with a line break in it
+    breaks: tuple[int, ...]  # every token with a line break in it
 
     @classmethod
     def open(cls, folder: Path, adapter: Path | None = None, precision: Precision = "auto") -> "Generator":
@@ -43,59 +48,68 @@ class Generator:
 
         Only local files are read and no code of the model is run. Raises `GenerationError` for an adapter of another model.
         """
+        hush()
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM
         from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        bf16 = precision == "bf16" or (precision == "auto" and device == "cuda" and torch.cuda.is_bf16_supported())
-        local = {"local_files_only": True, "trust_remote_code": False}
-        tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", **local)
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.bfloat16 if bf16 else torch.float32, use_safetensors=True, **local
-        )
-        if adapter is not None:
-            model = _adapted(model, folder, adapter)
+        bf16 = precision == "bf16" or (precision == "auto" and usually_bf16())
+        dtype = torch.bfloat16 if bf16 else torch.float32
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, **LOCAL)
+        return cls.of(_adapted(model, folder, adapter) if adapter else model, folder)
+
+    @classmethod
+    def of(cls, model: "PreTrainedModel", folder: Path) -> "Generator":
+        """A model that was loaded in another way (a compressed one), with the tokenizer of `folder`."""
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", **LOCAL)
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
         breaks = (i for i, text in enumerate(tokenizer.batch_decode([[i] for i in range(len(tokenizer))])) if "\n" in text)
-        return cls(model.to(device).eval(), tokenizer, tuple(dict.fromkeys([tokenizer.eos_token_id, *breaks])))
+        return cls(model.to(_device()).eval(), tokenizer, tuple(breaks))
 
     def answer(self, prompts: list[str], max_new_tokens: int) -> list[str]:
         """One line per prompt, without the space before it; shorter than `max_new_tokens` where the model ends it."""
         return [generation.text for generation in self.generate(prompts, max_new_tokens)]
 
-    def generate(self, prompts: list[str], max_new_tokens: int) -> list[Generation]:
-        """Like `answer`, with tokens and time. Raises `GenerationError` when a prompt does not fit the model's window."""
+    def generate(self, prompts: list[str], max_new_tokens: int, *, one_line: bool = True) -> list[Generation]:
+        """Like `answer`, with tokens and time; without `one_line` a line break ends nothing, as reasoning needs.
+
+        Raises `GenerationError` when a prompt does not fit the model's window.
+        """
         ids = self.tokenizer(prompts)["input_ids"] if prompts else []
         self._fits(ids, max_new_tokens)
         order = sorted(range(len(ids)), key=lambda place: len(ids[place]))  # equal lengths together: little padding
         made: dict[int, Generation] = {}
         for first in range(0, len(order), BATCH):
             places = order[first : first + BATCH]
-            made |= zip(places, self._batch([ids[place] for place in places], max_new_tokens), strict=True)
+            made |= zip(places, self._batch([ids[place] for place in places], max_new_tokens, one_line), strict=True)
         return [made[place] for place in range(len(ids))]
 
-    def _batch(self, ids: list[list[int]], max_new_tokens: int) -> list[Generation]:
+    def _batch(self, ids: list[list[int]], max_new_tokens: int, one_line: bool) -> list[Generation]:
         import torch
 
+        stops = tuple(dict.fromkeys([self.tokenizer.eos_token_id, *(self.breaks if one_line else ())]))
         started = time.perf_counter()
         inputs = self.tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self.model.device)
         with torch.inference_mode():
             out = self.model.generate(
                 input_ids=inputs["input_ids"],
                 attention_mask=inputs["attention_mask"],
-                generation_config=_greedy(max_new_tokens, self.stops, self.tokenizer.pad_token_id),
+                generation_config=_greedy(max_new_tokens, stops, self.tokenizer.pad_token_id),
             )
         each = 1000 * (time.perf_counter() - started) / len(ids)
-        return [self._generation(row, each) for row in out[:, inputs["input_ids"].shape[1] :]]
+        rows = out[:, inputs["input_ids"].shape[1] :].tolist()
+        made = [self._until(row, stops, one_line) for row in rows]
+        return [Generation(text, tokens, each, len(read)) for (text, tokens), read in zip(made, ids, strict=True)]
 
-    def _generation(self, row: "torch.Tensor", milliseconds: float) -> Generation:
-        tokens = row.tolist()
-        end = next((place for place, token in enumerate(tokens) if token in self.stops), len(tokens))
-        text = self.tokenizer.decode(tokens[: end + 1], skip_special_tokens=True)
-        return Generation(text.lstrip(" ").split("\n")[0].strip(), min(end + 1, len(tokens)), milliseconds)
+    def _until(self, tokens: list[int], stops: tuple[int, ...], one_line: bool) -> tuple[str, int]:
+        """The text up to the first stop, and its number of tokens."""
+        end = next((place for place, token in enumerate(tokens) if token in stops), len(tokens))
+        text = self.tokenizer.decode(tokens[: end + 1], skip_special_tokens=True).lstrip(" ")
+        return (text.split("\n")[0] if one_line else text).strip(), min(end + 1, len(tokens))
 
     def _fits(self, ids: list[list[int]], max_new_tokens: int) -> None:
         window = getattr(self.model.config, "max_position_embeddings", None)
@@ -105,6 +119,19 @@ class Generator:
                 f"a prompt has {longest} tokens and its answer may take {max_new_tokens}, but the model reads {window}; "
                 "lower answers.passages, answers.max_new_tokens or chunks.tokens"
             )
+
+
+def usually_bf16() -> bool:
+    """Whether models are computed in bf16 when nothing is said: on a CUDA device that has it."""
+    import torch
+
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _greedy(max_new_tokens: int, stops: tuple[int, ...], pad: int):

@@ -5,7 +5,6 @@ ragas' own `evaluate()` is not used: it turns failures into NaN and takes the me
 
 import asyncio
 import os
-import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -21,7 +20,7 @@ def text_outcomes(answers: Sequence[str], references: Sequence[Sequence[str]]) -
 
     rouge_l: longest common subsequence F1 (Lin 2004) · bleu: BLEU with effective order, as answers are shorter than
     four words (Papineni et al. 2002) · string_similarity: 1 - normalised Levenshtein distance · contains_reference: the
-    reference is a phrase of the answer, after SQuAD normalisation.
+    reference is a phrase of the answer, after SQuAD normalisation · chrf: F2 over character sequences (Popović 2015).
     """
     measures = _text_measures()
 
@@ -34,31 +33,15 @@ def text_outcomes(answers: Sequence[str], references: Sequence[Sequence[str]]) -
     return asyncio.run(all_rows())
 
 
-def context_outcomes(given: Sequence[Sequence[str]], relevant: Sequence[Sequence[str]]) -> dict[str, list[Outcome]]:
-    """Per question: the share of given documents that are relevant, and of relevant documents that are given."""
-    precision, recall, sample = _context_measures()
-
-    async def one(metric: Any, got: Sequence[str], wanted: Sequence[str]) -> Outcome:
-        row = sample(retrieved_context_ids=list(got), reference_context_ids=list(wanted))
-        # The public single_turn_ascore does the same, and puts a file with a user id into the home folder.
-        return await _outcome(partial(metric._single_turn_ascore, row, None))
-
-    async def all_rows() -> dict[str, list[Outcome]]:
-        metrics = {"context_precision": precision, "context_recall": recall}
-        pairs = list(zip(given, relevant, strict=True))
-        return {name: [await one(metric, *pair) for pair in pairs] for name, metric in metrics.items()}
-
-    return asyncio.run(all_rows())
-
-
 async def _best(measure: Measure, answer: str, references: Sequence[str]) -> Outcome:
     """The maximum over all references; one that failed spoils the row, since it might have been the best."""
-    outcomes = [await _outcome(partial(measure, reference, answer)) for reference in references]
+    outcomes = [await outcome_of(partial(measure, reference, answer)) for reference in references]
     errors = [outcome for outcome in outcomes if isinstance(outcome, str)]
     return errors[0] if errors else max(outcomes)
 
 
-async def _outcome(measure: Callable[[], Awaitable[Any]]) -> Outcome:
+async def outcome_of(measure: Callable[[], Awaitable[Any]]) -> Outcome:
+    """The score as it is, finite or not, or the error as text."""
     try:
         result = await measure()
         return float(getattr(result, "value", result))
@@ -66,16 +49,18 @@ async def _outcome(measure: Callable[[], Awaitable[Any]]) -> Outcome:
         return f"{type(error).__name__}: {error}"[:300]
 
 
-def _quiet() -> None:
+def quiet() -> None:
+    """To be called before ragas is imported."""
     # ragas reports its use to its makers unless this is set before it is imported.
     os.environ["RAGAS_DO_NOT_TRACK"] = "true"
 
 
 def _text_measures() -> dict[str, Measure]:
-    _quiet()
-    from ragas.metrics.collections import BleuScore, NonLLMStringSimilarity, RougeScore, StringPresence
+    quiet()
+    from ragas.metrics.collections import BleuScore, CHRFScore, NonLLMStringSimilarity, RougeScore, StringPresence
 
     rouge, similarity, presence = RougeScore(rouge_type="rougeL"), NonLLMStringSimilarity(), StringPresence()
+    chrf = CHRFScore()
     bleu_score = BleuScore(kwargs={"use_effective_order": True})
 
     async def bleu(reference: str, response: str) -> Any:
@@ -85,14 +70,10 @@ def _text_measures() -> dict[str, Measure]:
     async def contains(reference: str, response: str) -> Any:
         return await presence.ascore(reference=f" {normalised(reference)} ", response=f" {normalised(response)} ")
 
-    return {"rouge_l": rouge.ascore, "bleu": bleu, "string_similarity": similarity.ascore, "contains_reference": contains}
-
-
-def _context_measures() -> tuple[Any, Any, Any]:
-    _quiet()
-    with warnings.catch_warnings():
-        # ragas 0.4 has these two only in the old namespace and calls that deprecated; the named replacement is missing.
-        warnings.filterwarnings("ignore", "Importing IDBasedContext", DeprecationWarning)
-        from ragas.dataset_schema import SingleTurnSample
-        from ragas.metrics import IDBasedContextPrecision, IDBasedContextRecall
-    return IDBasedContextPrecision(), IDBasedContextRecall(), SingleTurnSample
+    return {
+        "rouge_l": rouge.ascore,
+        "bleu": bleu,
+        "chrf": chrf.ascore,
+        "string_similarity": similarity.ascore,
+        "contains_reference": contains,
+    }

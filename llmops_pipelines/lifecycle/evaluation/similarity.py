@@ -15,6 +15,8 @@ class Embeds(Protocol):
 
 def similarities(embedder: Embeds, answers: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
     """For each answer the highest cosine with one of its references, 0 to 1. An answer without words is worth 0."""
+    if not answers:
+        return []
     texts = sorted({text for text in answers if text.strip()} | {text for group in references for text in group})
     place = {text: row for row, text in enumerate(texts)}
     vectors = embedder.embed(texts)

@@ -1,5 +1,8 @@
 """Exact match and token F1 as SQuAD defines them (Rajpurkar et al. 2016, arXiv 1606.05250; unanswerable questions after
-Rajpurkar et al. 2018, arXiv 1806.03822, with our refusal in the place of the empty answer)."""
+Rajpurkar et al. 2018, arXiv 1806.03822, with our refusal in the place of the empty answer).
+
+Metrics of libraries are in `ragas_metrics.py`.
+"""
 
 import re
 import string
@@ -29,8 +32,3 @@ def token_f1(answer: str, reference: str) -> float:
 def best(metric: Callable[[str, str], float], answer: str, references: Sequence[str]) -> float:
     """The highest score over the accepted answers."""
     return max(metric(answer, reference) for reference in references)
-
-
-def refusal_right(answer: str, refusal: str, answerable: bool) -> float:
-    """1.0 when an unanswerable question is refused and an answerable one is not."""
-    return float((normalised(answer) == normalised(refusal)) != answerable)

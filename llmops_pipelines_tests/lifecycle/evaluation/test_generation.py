@@ -74,3 +74,16 @@ def test_an_adapter_with_a_part_missing_is_refused(tiny, tmp_path):
     save_file(tensors, part / "adapter_model.safetensors")
     with pytest.raises(GenerationError, match="0 of its 27 tensors have no layer, 1 layers have no tensor"):
         Generator.open(tiny / "base", part)
+
+
+def test_a_model_that_may_reason_goes_on_after_a_line_break(tmp_path):
+    generator = Generator.open(tiny_llama(tmp_path, first="Ċ", silent=True))
+    lines = [generator.generate(["Hello"], 6, one_line=one_line)[0] for one_line in (True, False)]
+    assert [(made.tokens, made.tokens_in) for made in lines] == [(1, 5), (6, 5)]  # every byte is a token
+
+
+def test_a_model_loaded_in_another_way_answers_like_one_that_was_opened(tiny):
+    from transformers import LlamaForCausalLM
+
+    loaded = Generator.of(LlamaForCausalLM.from_pretrained(tiny / "base"), tiny / "base")
+    assert loaded.answer(PROMPTS, 8) == Generator.open(tiny / "base").answer(PROMPTS, 8)

@@ -21,3 +21,7 @@ def test_equal_texts_are_worth_one_and_opposites_nothing():
 
 def test_an_empty_answer_is_worth_nothing_without_asking_the_model():
     assert similarities(Known(), ["", " "], [["ship"], ["ship"]]) == [0.0, 0.0]
+
+
+def test_nothing_to_compare_asks_no_model():
+    assert similarities(Known(), [], []) == []

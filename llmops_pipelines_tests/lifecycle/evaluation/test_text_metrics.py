@@ -1,6 +1,6 @@
 import pytest
 
-from llmops_pipelines.lifecycle.evaluation.text_metrics import best, exact_match, normalised, refusal_right, token_f1
+from llmops_pipelines.lifecycle.evaluation.text_metrics import best, exact_match, normalised, token_f1
 
 
 @pytest.mark.parametrize(
@@ -42,11 +42,3 @@ def test_exact_match_ignores_case_articles_and_punctuation_only():
 def test_the_best_reference_counts():
     assert best(token_f1, "184", ["184 passengers", "184"]) == 1.0
     assert best(exact_match, "185", ["184 passengers", "184"]) == 0.0
-
-
-@pytest.mark.parametrize(
-    ("answer", "answerable", "expected"),
-    [("Not in the documents.", False, 1.0), ("Not in the documents", True, 0.0), ("46", True, 1.0), ("46", False, 0.0)],
-)
-def test_refusing_is_right_when_there_is_no_answer(answer, answerable, expected):
-    assert refusal_right(answer, "not in the documents", answerable) == expected

@@ -1,11 +1,13 @@
-"""What answers users: the gate that decides, the bundle that is promoted as one thing, and its append-only history."""
+"""What answers users: the gate that decides, the bundle that moves as one thing, and its append-only history."""
 
+from .candidate import Candidate, beaten
 from .cleanup import clean, unneeded
-from .gate import Finding, Verdict, decide
+from .gate import Finding, Measured, Verdict, decide
 from .history import Conflict, History, Release
+from .moves import Impossible, Moves
 from .promotion import CODE as _PROMOTE
-from .promotion import Candidate, promote
-from .registry import Registry
+from .promotion import Plan, advance, carry_out, promote
+from .registry import Registry, RegistryUnavailable
 
 CODES = {"release": _PROMOTE}
 
@@ -15,9 +17,17 @@ __all__ = [
     "Conflict",
     "Finding",
     "History",
+    "Impossible",
+    "Measured",
+    "Moves",
+    "Plan",
     "Registry",
+    "RegistryUnavailable",
     "Release",
     "Verdict",
+    "advance",
+    "beaten",
+    "carry_out",
     "clean",
     "decide",
     "promote",

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmops_pipelines.config.gate import STAGES
 from llmops_pipelines.lifecycle import index
 from llmops_pipelines.lifecycle.lake import Removable, removable, remove
 
@@ -19,7 +20,8 @@ RESUMED = ("training_examples", "base_model")  # what a training run that was ki
 
 def unneeded(lake: "Lake", history: "History", retention: "Retention", training: Path) -> list[Removable]:
     """What a clean-up would remove, with reasons. `training` is the folder of training runs that are not finished."""
-    kept = history.releases()[-retention.releases :]
+    live = (history.live(stage) for stage in STAGES)
+    kept = [*history.releases()[-retention.releases :], *history.unfinished(), *filter(None, live)]
     pinned = {part["fingerprint"] for release in kept for part in release.parts.values()}
     unfinished = training.is_dir() and any(training.iterdir())
     return removable(lake, retention.versions, pinned, RESUMED if unfinished else ())

@@ -1,134 +1,194 @@
 """Promotion: gate, record, alias, read back. A refusal leaves the champion alone and says why.
 
-The result is itself a version: the decision with its reasons, whatever the outcome.
+Asked by the graph about the newest candidate (`promote`), and by people about a release that stands in an earlier stage
+(`advance`). What the graph decided is itself a version, whatever the outcome; how a release moves is `moves.py`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from llmops_pipelines.config.pipeline import Gate
-from llmops_pipelines.lifecycle.lake import DamagedVersion, Lake, Version
+from llmops_pipelines.config.catalogue import Catalogue
+from llmops_pipelines.config.gate import Gate, Stage
+from llmops_pipelines.lifecycle.lake import DamagedVersion, Lake, Version, digest
 
+from . import evidence
+from .candidate import Candidate, beaten
 from .gate import Finding, Outcome, Verdict, decide
-from .history import ANSWERING, History, Release, bundle_digest
-from .registry import Registry
+from .history import Release
+from .moves import Impossible, Moves, part_of
+from .surroundings import code_version, packages
+from .terms import cleared, terms
 
-CODE = "2"
-Compare = Callable[[Version, Version], tuple[float, float] | None]
+CODE = "3"
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """What may become the release: its parts by asset, and the settings that answers depend on.
+class Plan:
+    """What would be moved, and the verdict about it. Nothing was written."""
 
-    `problems` repeats the blocking checks that lie behind it, since they may have failed in another run: a sentence that
-    is true when all is well -> what speaks against it.
-    """
-
-    parts: Mapping[str, Version]
-    settings: dict[str, Any]
-    problems: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-    @property
-    def named(self) -> dict[str, dict[str, str]]:
-        return {asset: {"fingerprint": part.fingerprint, "digest": part.digest} for asset, part in self.parts.items()}
-
-    @property
-    def bundle(self) -> str:
-        return bundle_digest(self.named, self.settings)
-
-    def strangers(self) -> list[str]:
-        """Parts that were not made from each other: a sentence for each parent that is not the part beside it."""
-        return [
-            f"{asset} was made from {parent} {read[:12]}, the candidate has {self.parts[parent].digest[:12]}"
-            for asset, part in self.parts.items()
-            for parent, read in part.parents.items()
-            if parent in self.parts and self.parts[parent].digest != read
-        ]
+    release: Release
+    live: Release | None
+    verdict: Verdict
 
 
 def promote(
-    lake: Lake, history: History, candidate: Candidate, gate: Gate, compare: Compare, registry: Callable[[], Registry]
+    moves: Moves,
+    candidate: Candidate,
+    gate: Gate,
+    catalogue: Catalogue | None,
+    actor: str = "",
 ) -> Version:
-    """Decide about a candidate (its parts include "eval_scores" and "checkpoint") and promote it if the gate passes.
+    """Decide about the newest candidate, and release it into the gate's first stage if it passes.
 
-    `compare(champion's scores, candidate's scores)` gives the 95 % interval of the paired difference, or None. Asking
-    again about the live bundle decides nothing and sets MLflow's alias right.
+    Asking again about the live bundle decides nothing and sets MLflow right. One that a person rolled back is not released
+    again by itself. Raises what `Moves.finish` raises; then the next call goes on.
     """
-    live = history.live()
+    moves.resume()
+    history, stage = moves.history, gate.enters
+    live = history.live(stage)
     if live and live.bundle == candidate.bundle:
-        registry().align(live)
-        return _decision(lake, candidate, live, "promoted", live.reasons)
+        moves.align(stage)
+        return _decision(moves.lake, candidate, live, "promoted", live.reasons)
+    waiting = [each for each in history.unfinished() if (each.stage, each.bundle) == (stage, candidate.bundle)]
+    if waiting:
+        return _decision(moves.lake, candidate, live, "awaiting approval", _asks(waiting[0]))
+    if undone := history.withdrawn(candidate.bundle, stage):
+        return _decision(moves.lake, candidate, live, "refused", [_rolled_back(undone)])
 
-    verdict = _judged(lake, candidate, gate, compare, live)
-    if verdict.outcome != "pass":
-        return _decision(lake, candidate, live, "refused" if verdict.outcome == "fail" else "inconclusive", verdict.reasons)
+    plan = planned(moves, candidate, gate, stage, catalogue, actor)
+    if plan.verdict.outcome != "promote":
+        outcome = "refused" if plan.verdict.outcome == "reject" else "inconclusive"
+        return _decision(moves.lake, candidate, live, outcome, plan.verdict.reasons)
+    begun = carry_out(moves, plan)
+    if begun.phase == "awaiting approval":
+        return _decision(moves.lake, candidate, live, begun.phase, _asks(begun))
+    return _decision(moves.lake, candidate, begun, "promoted", begun.reasons)
 
-    shelf, checkpoint = registry(), candidate.parts["checkpoint"]
-    tags = {asset: part.digest for asset, part in candidate.parts.items()}
-    release = Release(
-        epoch=live.epoch + 1 if live else 1,
-        pipeline=lake.pipeline,
-        parts=candidate.named,
-        settings=candidate.settings,
-        scores=_headline(candidate.parts["eval_scores"].json("summary"), gate.metric),
-        model_version=shelf.register(candidate.bundle, checkpoint.file("adapter"), tags),
-        reasons=verdict.reasons,
+
+def advance(
+    moves: Moves,
+    epoch: int,
+    stage: Stage,
+    gate: Gate,
+    catalogue: Catalogue | None,
+    actor: str = "",
+    why: str = "",
+) -> Plan:
+    """What promoting a release into a stage would do, by the gate of that stage. Raises `Impossible` if it cannot go there."""
+    source, live = moves.history.record(epoch), moves.history.live(stage)
+    if source.phase != "committed":
+        raise Impossible(f"release {epoch} of {source.pipeline} is {source.phase}; only a committed one can be promoted")
+    if stage not in gate.path:
+        raise Impossible(f"{stage}: releases of {source.pipeline} go through {', '.join(gate.path)}; see gate.enters")
+    if live and live.bundle == source.bundle:
+        raise Impossible(f"release {epoch} of {source.pipeline} is live in {stage} already, as release {live.epoch}")
+    been = {each.stage for each in moves.history.releases() if each.bundle == source.bundle}
+    before = gate.path[max(0, gate.path.index(stage) - 1)]
+    if not been & {stage, before}:
+        raise Impossible(
+            f"release {epoch} of {source.pipeline} was never live in {before}; promote it there first: "
+            f"llmops release promote {source.pipeline} {epoch} --to {before}"
+        )
+    candidate = Candidate.of(moves.lake, source)
+    found = planned(moves, candidate, gate, stage, catalogue, actor, why)
+    carried = replace(found.release, kind="promotion", moves=source.moves or source.epoch)
+    return replace(found, release=carried)
+
+
+def planned(
+    moves: Moves,
+    candidate: Candidate,
+    gate: Gate,
+    stage: Stage,
+    catalogue: Catalogue | None,
+    actor: str = "",
+    why: str = "",
+) -> Plan:
+    """Judge a candidate by the gate of a stage, and say what its record would be."""
+    rules, history, parts = gate.at(stage), moves.history, candidate.parts
+    last, live = max(history.epochs(), default=0), history.live(stage)
+    scores, base = parts["eval_scores"], parts.get("base_eval_scores")
+    held = evidence.measured(
+        parts,
+        candidate.spec.retrieves,
+        evidence.against(base, scores) if beaten(candidate.spec) else None,
+        evidence.against(_scores_of(moves.lake, live), scores) if live and not moves.missing(live) else None,
     )
-    history.append(release)
-    shelf.align(release)
-    return _decision(lake, candidate, release, "promoted", verdict.reasons)
-
-
-def _judged(lake: Lake, candidate: Candidate, gate: Gate, compare: Compare, live: Release | None) -> Verdict:
-    scores = candidate.parts["eval_scores"]
-    defended = live if live and _answers_still(lake, live) else None
-    against = None if defended is None else _against_champion(lake, defended, scores, compare)
-    scored = decide(gate, scores.json("summary"), against, champion_exists=defended is not None)
-    return Verdict(
+    made_from = terms(parts["documents"], parts.get("base_model"), candidate.spec, catalogue)
+    verdict = Verdict(
         (
             _none("its parts were made from each other", candidate.strangers(), "inconclusive"),
             *(_none(requirement, found, "fail") for requirement, found in candidate.problems.items()),
-            *scored.findings,
+            *decide(rules, held).findings,
+            *cleared(rules, made_from, candidate.spec, catalogue),
         )
     )
+    release = Release(
+        epoch=last + 1,
+        pipeline=moves.lake.pipeline,
+        parts=candidate.named,
+        settings=candidate.settings,
+        scores=evidence.headline(held, rules, base),
+        reasons=verdict.reasons,
+        stage=stage,
+        replaces=live.epoch if live else 0,
+        approval=rules.approval,
+        actor=actor,
+        why=why or f"the gate of {stage} said {verdict.outcome}",
+        candidate=candidate.described,
+        judge=_judge(scores),
+        terms={**made_from.recorded(), "purpose": candidate.purpose, "use": rules.use},
+        evidence=evidence.recorded(rules, held, verdict, parts),
+        run=candidate.run,
+        code=code_version(),
+        packages=packages(),
+    )
+    return Plan(release, live, verdict)
+
+
+def carry_out(moves: Moves, plan: Plan) -> Release:
+    """Write the planned record, and release it unless a person has to approve. Raises `Conflict` when the history moved on."""
+    begun = moves.begin(plan.release)
+    return begun if begun.phase == "awaiting approval" else moves.finish(begun)
+
+
+def _scores_of(lake: Lake, live: Release) -> Version | None:
+    try:
+        return part_of(lake, live, "eval_scores") if "eval_scores" in live.parts else None
+    except DamagedVersion:
+        return None  # not measured: the gate says so
+
+
+def _judge(scores: Version) -> str:
+    """The judge's version: scores of two versions are never compared."""
+    if not scores.has("judge.json"):
+        return ""
+    about = scores.json("judge")
+    return f"{about['named']}, version {digest(about['identity'])[:12]}.{about['epoch']}"
 
 
 def _none(requirement: str, found: Sequence[str], otherwise: Outcome) -> Finding:
     return Finding(requirement, "; ".join(found[:3]) or "no exception", otherwise if found else "pass")
 
 
-def _answers_still(lake: Lake, live: Release) -> bool:
-    """Whether the champion has what it answers with. One whose parts are gone, as after losing the lake, is not defended."""
-    try:
-        for asset in ANSWERING:
-            if asset in live.parts:
-                lake.read(asset, live.parts[asset]["fingerprint"])
-    except DamagedVersion:
-        return False
-    return True
+def _asks(release: Release) -> list[str]:
+    command = f"llmops release approve {release.pipeline} {release.epoch}"
+    return [f"release {release.epoch} passed the gate of {release.stage} and waits for a person: {command}", *release.reasons]
 
 
-def _against_champion(lake: Lake, live: Release, scores: Version, compare: Compare) -> tuple[float, float] | None:
-    try:
-        return compare(lake.read("eval_scores", live.parts["eval_scores"]["fingerprint"]), scores)
-    except DamagedVersion:
-        return None  # not measured: the gate says so
-
-
-def _headline(summary: Mapping[str, Any], metric: str) -> dict[str, float]:
-    return {
-        metric: summary["fine_tuned"][metric]["mean"],
-        f"base_{metric}": summary["base"][metric]["mean"],
-        "hit_at_5": summary["retrieval"]["hit_at_5"]["mean"],
-    }
+def _rolled_back(undone: Release) -> str:
+    command = f"llmops release promote {undone.pipeline} {undone.replaces} --to {undone.stage}"
+    return (
+        f"fail: nobody rolled it back (measured release {undone.replaces}, which release {undone.epoch} took back: "
+        f"{undone.why or 'no reason given'}; if it shall answer all the same: {command})"
+    )
 
 
 def _decision(lake: Lake, candidate: Candidate, live: Release | None, outcome: str, reasons: list[str]) -> Version:
     decision = {
         "outcome": outcome,
         "reasons": reasons,
+        "candidate": candidate.spec.name,
         "bundle": candidate.bundle,
         "epoch": live.epoch if live else 0,
         "model_version": live.model_version if live else "",
@@ -136,7 +196,7 @@ def _decision(lake: Lake, candidate: Candidate, live: Release | None, outcome: s
 
     def write(draft) -> None:
         draft.json("release", decision)
-        draft.facts.update({key: decision[key] for key in ("outcome", "epoch", "model_version")})
+        draft.facts.update({key: decision[key] for key in ("outcome", "candidate", "epoch", "model_version")})
         draft.facts["reasons"] = reasons
 
     return lake.once("release", code=CODE, config=decision, parents=candidate.parts.values(), write=write)

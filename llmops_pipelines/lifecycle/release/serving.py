@@ -1,4 +1,7 @@
-"""Answering with a release: the exact index version, model, prompt settings and embedder that it pins, and nothing newer."""
+"""Answering with a release: the exact index version, model, prompt and settings that it pins, and nothing newer.
+
+How a question becomes an answer is the evaluation's `Chain`: users get what was measured.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,12 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmops_pipelines.config.pipeline import Answers, Embeddings, Index
-from llmops_pipelines.lifecycle import datasets, evaluation, index
+from llmops_pipelines.lifecycle import index
+from llmops_pipelines.lifecycle.datasets.prompts import PRODUCT
+from llmops_pipelines.lifecycle.evaluation.candidates import EvaluationError, Parts, Spec
+from llmops_pipelines.lifecycle.evaluation.chain import Chain
 from llmops_pipelines.lifecycle.index import NO_GROUP, Hit, Where
 from llmops_pipelines.lifecycle.lake import DamagedVersion, Lake, Version
 from llmops_pipelines.lifecycle.lake.digests import file_digest
 
 from .history import Release
+from .moves import part_of
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -19,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer and the passages that the model read for it, best first."""
+    """An answer and the passages that were read for it, best first."""
 
     answer: str
     passages: list[Hit]
@@ -37,35 +44,67 @@ class Served:
 
     def search(self, question: str, passages: int, where: Where = NO_GROUP) -> list[Hit]:
         """The `passages` best hits of this release's index among what `where` shows; without it, what everybody may see."""
-        connect = self.connector(Index(**self.release.settings["index"]))
-        embeddings = Embeddings.model_construct(**self.release.settings["embeddings"])
         asking = index.Settings.of(self.part("retrieval_settings"))
-        parts = (self.lake, self.part("index"), embeddings, asking)
-        with index.Retriever.open(*parts, connect, self.secrets, self.project) as opened:
+        parts = (self.lake, self.part("index"), self._embeddings, asking)
+        with index.Retriever.open(*parts, self._connect, self.secrets, self.project) as opened:
             return opened.search([question], passages, where)[0]
 
     def ask(self, question: str, where: Where = NO_GROUP) -> Reply:
         """The champion's answer from the passages that its settings and `where` allow."""
-        settings = Answers(**self.release.settings["answers"])
-        hits = self.search(question, settings.passages, where)
-        model = evaluation.Generator.open(self._base(), self.part("checkpoint").file("adapter"))
-        prompt = datasets.prompt([hit.context or hit.text for hit in hits], question)
-        return Reply(model.answer([prompt], settings.max_new_tokens)[0], hits)
+        spec = self._spec()
+        doors = (self._embeddings, self._connect, self.secrets, self.project)
+        with Chain.open(self.lake, spec, self._parts(), *doors) as chain:
+            (asked,) = chain.ask([question], where)
+        if asked.error is not None:
+            raise EvaluationError(
+                f"release {self.release.epoch} of {self.release.pipeline} could not answer ({asked.error}); ask again, or look "
+                f"for passages with: llmops search {self.release.pipeline}"
+            )
+        return Reply(asked.answer or "", (asked.hits or [])[: spec.passages])
 
-    def part(self, asset: str) -> Version:
-        """The version of `asset` that the release pins. Raises `DamagedVersion` if it is gone."""
-        pinned, name = self.release.parts[asset], self.release.pipeline
-        try:
-            return self.lake.read(asset, pinned["fingerprint"])
-        except DamagedVersion as error:
-            raise DamagedVersion(
-                f"release {self.release.epoch} of {name} needs {asset} {pinned['digest'][:12]}, which is damaged or gone "
-                f"({error}); restore it from a backup, or release anew with: llmops run {name}"
-            ) from error
+    def part(self, role: str) -> Version:
+        """The version that the release pins in a role. Raises `DamagedVersion` if it is gone."""
+        return part_of(self.lake, self.release, role)
 
-    def _base(self) -> Path:
-        """The folder of the base model, its files compared with what the release was evaluated on."""
-        known = self.part("base_model").json("base_model")
+    @property
+    def _embeddings(self) -> Embeddings:
+        return Embeddings.model_construct(**self.release.settings["embeddings"])
+
+    @property
+    def _connect(self) -> "Callable[[], QdrantClient] | None":
+        return self.connector(Index(**self.release.settings["index"]))
+
+    def _spec(self) -> Spec:
+        if self.release.candidate:
+            return Spec.read(self.release.candidate["spec"])
+        words = Answers(**self.release.settings["answers"])  # a record of the time when all releases answered in one way
+        reranks = index.Settings.of(self.part("retrieval_settings")).reranker is not None
+        return Spec(
+            name="fine_tuned_retrieval",
+            model="tuned",
+            compression="none",
+            steps=("retrieve", "rerank", "answer") if reranks else ("retrieve", "answer"),
+            passages=words.passages,
+            max_new_tokens=words.max_new_tokens,
+            refusal=words.refusal,
+            prompt=PRODUCT,
+            rewrite=None,
+            verify=None,
+            search=None,
+            endpoint=None,
+        )
+
+    def _parts(self) -> Parts:
+        roles = {"index": "index", "retrieval_settings": "retrieval_settings", "base": "base_model"}
+        roles |= {"checkpoint": "checkpoint", "compressed": "compressed"}
+        found = {name: self.part(role) for name, role in roles.items() if role in self.release.parts}
+        if base := found.get("base"):
+            self._untouched(base)
+        return Parts(**found)
+
+    def _untouched(self, base: Version) -> None:
+        """Compares the files of the base model, which lie outside the lake, with what the release was evaluated on."""
+        known = base.json("base_model")
         folder = Path(known["folder"])
         for name, expected in known["files"].items():
             if not (folder / name).is_file() or file_digest(folder / name) != expected:
@@ -73,4 +112,3 @@ class Served:
                     f"{folder / name} is not the file that release {self.release.epoch} was evaluated with; "
                     f"restore it, or release anew with: llmops run {self.release.pipeline}"
                 )
-        return folder

@@ -1,150 +1,273 @@
-"""One release moves as one thing: gate, record, alias, read back; on a real MLflow registry in SQLite."""
+"""The graph asks about its newest candidate: promoted, refused, inconclusive or waiting for a person, with reasons."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
-from llmops_pipelines.config.pipeline import Gate
-from llmops_pipelines.lifecycle.lake import Lake, Version
-from llmops_pipelines.lifecycle.release import Candidate, Conflict, History, Registry, Release, promote
+from llmops_pipelines.config.catalogue import ApprovedModel, Catalogue
+from llmops_pipelines.config.endpoints import ChatEndpoint
+from llmops_pipelines.config.gate import Gate
+from llmops_pipelines.lifecycle.lake import files
+from llmops_pipelines.lifecycle.release import Conflict, Impossible, Moves, Plan, advance, beaten, carry_out, promote
+from llmops_pipelines.lifecycle.release.promotion import planned
 
-pytestmark = pytest.mark.slow
-
-GATE = Gate(minimum=0.3, minimum_hit_at_5=0.5)
-
-
-@pytest.fixture(scope="module")
-def client(tmp_path_factory):
-    import mlflow
-
-    folder = tmp_path_factory.mktemp("mlflow")
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
-    client = mlflow.MlflowClient()
-    client.create_experiment("shop", artifact_location=(folder / "artifacts").as_uri())
-    yield client
-    mlflow.set_tracking_uri(before)
+from .world import CATALOGUE, GATE, GOOD, base_model, candidate, checkpoint, documents, plain, says, scored, spec, world
 
 
 @pytest.fixture
-def registry(client, request) -> Registry:
-    run = client.create_run(client.get_experiment_by_name("shop").experiment_id).info.run_id
-    return Registry(client, request.node.name[:60].replace("[", "_").replace("]", ""), run)
+def moves(tmp_path) -> Moves:
+    return world(tmp_path)
 
 
-@pytest.fixture
-def lake(tmp_path) -> Lake:
-    return Lake(tmp_path / "lake", "shop")
+def attempt(moves: Moves, model: str = "first", gate: Gate = GATE, catalogue: Catalogue | None = CATALOGUE, **said) -> dict:
+    return says(promote(moves, candidate(moves.lake, model, **said), gate, catalogue, "ann"))
 
 
-@pytest.fixture
-def history(tmp_path) -> History:
-    return History(tmp_path / "releases")
-
-
-def scores(lake: Lake, mean: float) -> Version:
-    part = {"token_f1": {"mean": mean, "coverage": 1.0}}
-    summary = {
-        "fine_tuned": part,
-        "base": part,
-        "difference": {"token_f1": {"low": 0.01}},
-        "retrieval": {"hit_at_5": {"mean": 0.9}},
-    }
-    return lake.once("eval_scores", code="1", config=mean, parents=[], write=lambda draft: draft.json("summary", summary))
-
-
-def checkpoint(lake: Lake, name: str) -> Version:
-    def write(draft) -> None:
-        draft.file("adapter/adapter_model.safetensors").write_bytes(name.encode())
-
-    return lake.once("checkpoint", code="1", config=name, parents=[], write=write)
-
-
-def attempt(lake: Lake, history: History, registry: Registry, mean: float, model: str, against=(0.0, 0.1), problems=()) -> dict:
-    candidate = Candidate(
-        {"eval_scores": scores(lake, mean), "checkpoint": checkpoint(lake, model)}, {"passages": 2}, dict(problems)
-    )
-    version = promote(lake, history, candidate, GATE, lambda champion, candidate: against, lambda: registry)
-    return version.json("release")
-
-
-def test_a_pass_registers_records_and_moves_the_alias(lake, history, registry):
-    decision = attempt(lake, history, registry, 0.4, "a")
+def test_a_pass_writes_a_record_registers_and_moves_the_alias(moves):
+    decision = attempt(moves)
     assert (decision["outcome"], decision["epoch"], decision["model_version"]) == ("promoted", 1, "1")
-    assert registry.champion() == "1" == history.live().model_version
-    assert history.live().scores["token_f1"] == 0.4
+    assert decision["candidate"] == "fine_tuned_retrieval"
+    live = moves.history.live()
+    assert moves.registry().champion() == "1" == live.model_version
+    assert (live.actor, live.phase, live.scores["token_f1"]) == ("ann", "committed", 0.5)
+    assert [*live.marks] != [] and set(live.marks) == {"alias set", "verified", "end"}
 
 
-def test_a_refusal_leaves_the_champion_alone_and_says_why(lake, history, registry):
-    attempt(lake, history, registry, 0.4, "a")
-    decision = attempt(lake, history, registry, 0.2, "b")
+def test_the_record_says_what_answers_and_on_what_evidence(moves):
+    attempt(moves)
+    live = moves.history.live()
+    assert live.candidate["spec"]["prompt"]["template"].startswith("Context:")
+    assert live.terms["base_model"]["name"] == "little llama"
+    assert {(row["source"], row["licence"], row["documents"]) for row in live.terms["documents"]} == {
+        ("handbook", "CC0-1.0", 2),
+        ("notices", "MIT", 1),
+    }
+    assert live.evidence["verdict"] == "promote"
+    assert live.evidence["against_base"]["token_f1"]["low"] > 0
+    assert live.packages["pydantic"] and live.code.startswith("0.")
+
+
+def test_a_refusal_leaves_the_champion_alone_and_says_why(moves):
+    attempt(moves)
+    decision = attempt(moves, "second", values=[0.2] * 10)
     assert (decision["outcome"], decision["epoch"]) == ("refused", 1)
     assert any(reason.startswith("fail: token_f1 of the candidate is at least 0.3") for reason in decision["reasons"])
-    assert (registry.champion(), len(history.releases())) == ("1", 1)
+    assert (moves.registry().champion(), moves.history.epochs()) == ("1", [1])
 
 
-def test_a_check_that_failed_in_another_run_refuses_whatever_the_scores(lake, history, registry):
-    decision = attempt(lake, history, registry, 0.9, "a", problems={"nothing leaked": ["d/1 is on both sides"]})
+def test_a_candidate_that_is_worse_than_the_champion_is_refused(moves):
+    attempt(moves)
+    worse = [score - 0.15 for score in GOOD]
+    decision = attempt(moves, "second", values=worse)
+    assert decision["outcome"] == "refused"
+    assert [reason for reason in decision["reasons"] if reason.startswith("fail: it is not worse than the champion")]
+
+
+def test_a_candidate_that_lost_ground_in_one_source_is_refused(moves):
+    gate = Gate(minimum=0.3, slices=[{"slice": "source", "not_worse_than_champion_by": 0.05}], not_worse_than_champion_by={})
+    attempt(moves, gate=gate)
+    uneven = [score + 0.2 for score in GOOD[:5]] + [score - 0.1 for score in GOOD[5:]]
+    decision = attempt(moves, "second", gate=gate, values=uneven)
+    failed = [reason for reason in decision["reasons"] if reason.startswith("fail")]
+    assert [reason.split(" (")[0] for reason in failed] == [
+        "fail: the mean token_f1 of source notices is not below the champion's by more than 0.05"
+    ]
+
+
+def test_one_that_does_not_beat_its_base_is_refused_and_one_without_a_base_is_not_asked(moves):
+    assert attempt(moves, base=GOOD)["outcome"] == "refused"
+    without = {"spec": spec("retrieval", model="base"), "parts": {"eval_scores": scored(moves.lake, "retrieval", GOOD)}}
+    whole = candidate(moves.lake)
+    parts = {role: part for role, part in whole.parts.items() if role not in ("base_eval_scores", "checkpoint")}
+    alone = replace(whole, spec=without["spec"], parts=parts | without["parts"])
+    assert says(promote(moves, alone, GATE, CATALOGUE))["outcome"] == "promoted"
+    assert [beaten(each) for each in (spec(), spec("x", steps=("answer",)), without["spec"])] == [
+        "retrieval",
+        "prompt_only",
+        None,
+    ]
+
+
+def test_a_check_that_failed_in_another_run_refuses_whatever_the_scores(moves):
+    decision = attempt(moves, problems={"nothing leaked": ["d/1 is on both sides"]})
     assert decision["outcome"] == "refused"
     assert "fail: nothing leaked (measured d/1 is on both sides)" in decision["reasons"]
-    assert history.live() is None
+    assert moves.history.live() is None
 
 
-def test_parts_that_were_not_made_from_each_other_are_never_released(lake, history, registry):
+def test_parts_that_were_not_made_from_each_other_are_never_released(moves):
+    lake = moves.lake
     old, new = checkpoint(lake, "old"), checkpoint(lake, "new")
-    part = {"token_f1": {"mean": 0.9, "coverage": 1.0}}
-    summary = {
-        "fine_tuned": part,
-        "base": part,
-        "difference": {"token_f1": {"low": 0.5}},
-        "retrieval": {"hit_at_5": {"mean": 1}},
-    }
-    scored = lake.once("eval_scores", code="1", config={}, parents=[old], write=lambda draft: draft.json("summary", summary))
-    mixed = Candidate({"eval_scores": scored, "checkpoint": new}, {})
-    decision = promote(lake, history, mixed, GATE, lambda *_: (0, 1), lambda: registry).json("release")
+    answers = lake.once("answers/x", code="1", config={}, parents=[old], write=lambda draft: draft.json("said", 1))
+    decision = attempt(moves, "new", parts={"answers": answers})
     assert decision["outcome"] == "inconclusive"
-    assert decision["reasons"][0].startswith("inconclusive: its parts were made from each other (measured eval_scores was made")
-    whole = Candidate({"eval_scores": scored, "checkpoint": old}, {})
-    assert promote(lake, history, whole, GATE, lambda *_: (0, 1), lambda: registry).json("release")["outcome"] == "promoted"
+    assert decision["reasons"][0].startswith("inconclusive: its parts were made from each other (measured answers/x was made")
+    assert new.digest[:12] in decision["reasons"][0]
+    assert attempt(moves, "old", parts={"answers": answers})["outcome"] == "promoted"
 
 
-def test_a_champion_that_lost_its_parts_is_not_defended_and_one_that_lost_its_scores_is(lake, history, registry):
-    attempt(lake, history, registry, 0.9, "a")
-    shutil.rmtree(scores(lake, 0.9).path)
-    assert attempt(lake, history, registry, 0.4, "b", against=None)["outcome"] == "inconclusive"
-    shutil.rmtree(checkpoint(lake, "a").path)
-    assert attempt(lake, history, registry, 0.4, "b", against=None)["outcome"] == "promoted"
+def test_a_part_may_be_called_otherwise_than_its_role(moves):
+    attempt(moves, parts={"checkpoint": checkpoint(moves.lake, "big", asset="checkpoint_big")})
+    live = moves.history.live()
+    assert live.parts["checkpoint"]["asset"] == live.asset("checkpoint") == "checkpoint_big"
+    assert moves.missing(live) == ""
 
 
-def test_the_live_bundle_is_not_promoted_twice(lake, history, registry):
-    first = attempt(lake, history, registry, 0.4, "a")
-    assert attempt(lake, history, registry, 0.4, "a") == first
-    assert len(history.releases()) == 1
+def test_a_champion_that_lost_its_parts_is_not_defended_and_one_that_lost_its_scores_is(moves):
+    attempt(moves, values=[0.9] * 10)
+    again = world(moves.lake.root.parent)
+    shutil.rmtree(scored(moves.lake, "fine_tuned_retrieval", [0.9] * 10).path)
+    decision = says(promote(again, candidate(again.lake, "second"), GATE, CATALOGUE))
+    assert decision["outcome"] == "inconclusive"
+    assert any("measured nothing: its scores are gone" in reason for reason in decision["reasons"])
+    shutil.rmtree(checkpoint(moves.lake, "first").path)
+    again = world(moves.lake.root.parent)
+    assert says(promote(again, candidate(again.lake, "second"), GATE, CATALOGUE))["outcome"] == "promoted"
 
 
-def test_a_model_registered_by_a_killed_promotion_is_not_registered_again(lake, history, registry, monkeypatch):
-    with monkeypatch.context() as killed:
-        killed.setattr(History, "append", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            attempt(lake, history, registry, 0.4, "a")
-    assert (history.live(), registry.champion()) == (None, None), "nothing may be visible before the record"
-    assert attempt(lake, history, registry, 0.4, "a")["model_version"] == "1"
+def test_the_live_bundle_is_not_promoted_twice(moves):
+    first = attempt(moves)
+    assert attempt(moves) == first
+    assert moves.history.epochs() == [1]
 
 
-def test_an_alias_moved_by_hand_is_set_right_again(lake, history, registry):
-    attempt(lake, history, registry, 0.4, "a")
-    attempt(lake, history, registry, 0.5, "b")
-    registry.client.set_registered_model_alias(registry.name, "champion", "1")
-    attempt(lake, history, registry, 0.5, "b")
-    assert registry.champion() == "2"
+@pytest.mark.parametrize(
+    ("catalogue", "expected"),
+    [
+        (None, "no file configs/catalogue.yaml; write one that lists base"),
+        (Catalogue(models=[]), f"is not listed; when it was reviewed, add it with sha256: {'a' * 64}"),
+    ],
+)
+def test_a_base_model_that_nobody_approved_is_refused_with_the_way_out(moves, catalogue, expected):
+    decision = attempt(moves, catalogue=catalogue)
+    assert decision["outcome"] == "refused"
+    assert expected in " ".join(decision["reasons"])
+    assert attempt(moves, catalogue=catalogue, gate=Gate(minimum=0.3, base_models="any"))["outcome"] == "promoted"
 
 
-def test_a_promoter_that_lost_the_race_changes_nothing(lake, history, registry, monkeypatch):
-    attempt(lake, history, registry, 0.4, "a")
-    stale = history.live()
-    winner = Release(2, "shop", {}, {}, {}, "1")
-    history.append(winner)
-    monkeypatch.setattr(History, "live", lambda self: stale)
-    with pytest.raises(Conflict):
-        attempt(lake, history, registry, 0.5, "b")
-    assert registry.champion() == "1"
+def test_a_model_behind_an_endpoint_is_approved_by_its_name(moves):
+    endpoint = {"url": "https://models.example/v1", "model": "big-model"}
+    remote = spec("remote", model="endpoint", endpoint=ChatEndpoint(**endpoint))
+    whole = candidate(moves.lake)
+    parts = {role: part for role, part in whole.parts.items() if role not in ("base_model", "checkpoint")}
+    asked = replace(whole, spec=remote, parts=parts)
+    assert says(promote(moves, asked, GATE, CATALOGUE))["outcome"] == "refused"
+    approved = Catalogue(models=[ApprovedModel(name="big-model", licence="contract", uses=["internal"])])
+    assert says(promote(moves, asked, GATE, approved))["outcome"] == "promoted"
+
+
+def test_licences_and_uses_that_are_not_allowed_are_refused(moves):
+    odd = attempt(moves, gate=Gate(minimum=0.3, licences=["MIT"]))
+    assert odd["outcome"] == "refused" and "(measured source handbook: CC0-1.0)" in " ".join(odd["reasons"])
+    sold = attempt(moves, gate=Gate(minimum=0.3, use="commercial"))
+    assert sold["outcome"] == "refused" and "may be used for: commercial (measured research, internal)" in " ".join(
+        sold["reasons"]
+    )
+    closed = {"base_model": base_model(moves.lake, "d" * 64, "closed"), "documents": documents(moves.lake, "MIT")}
+    other = attempt(moves, gate=Gate(minimum=0.3, licences=["MIT"], base_models="any"), parts=closed)
+    assert other["outcome"] == "refused" and "base model base: closed" in " ".join(other["reasons"])
+    assert attempt(moves, gate=Gate(minimum=0.3, licences=["MIT", "CC0-1.0"], use="internal"))["outcome"] == "promoted"
+
+
+def test_limits_are_taken_from_the_timings_and_the_comparison(moves):
+    slow = Gate(minimum=0.3, latency_p95_milliseconds=39)
+    assert attempt(moves, gate=slow)["outcome"] == "refused"
+    assert attempt(moves, gate=Gate(minimum=0.3, megabytes=1))["outcome"] == "inconclusive"
+    assert attempt(moves, gate=Gate(minimum=0.3, latency_p95_milliseconds=41, cost_per_question=0.01))["outcome"] == "promoted"
+
+
+MANUAL = Gate(minimum=0.3, approval="manual")
+
+
+def test_with_manual_approval_a_release_waits_for_a_person(moves):
+    decision = attempt(moves, gate=MANUAL)
+    assert decision["outcome"] == "awaiting approval"
+    assert "llmops release approve shop 1" in decision["reasons"][0]
+    assert (moves.history.live(), moves.registry().champion()) == (None, None)
+    assert attempt(moves, gate=MANUAL) == decision and moves.history.epochs() == [1]
+
+    done = moves.approve(1, "bob", "read the card")
+    assert (done.phase, moves.registry().champion()) == ("committed", "1")
+    assert (done.marks["approved"]["actor"], done.marks["approved"]["why"]) == ("bob", "read the card")
+    assert done.marks["approved"]["at"]
+    with pytest.raises(Impossible, match="does not wait for approval: it is committed"):
+        moves.approve(1, "bob", "")
+
+
+def test_a_newer_candidate_takes_the_place_of_one_that_waits(moves):
+    attempt(moves, gate=MANUAL)
+    attempt(moves, "second", gate=MANUAL)
+    assert [each.phase for each in moves.history.records()] == ["aborted", "awaiting approval"]
+    with pytest.raises(Impossible, match="it is aborted .release 2 came before it was finished"):
+        moves.approve(1, "bob", "")
+
+
+def test_what_was_rolled_back_is_not_released_again_by_itself(moves):
+    attempt(moves)
+    attempt(moves, "second")
+    moves.rollback(1, "bob", "wrong prices")
+    decision = attempt(moves, "second")
+    assert (decision["outcome"], decision["epoch"]) == ("refused", 3)
+    assert "release 2, which release 3 took back: wrong prices" in decision["reasons"][0]
+    assert "llmops release promote shop 2 --to production" in decision["reasons"][0]
+    plan = advance(moves, 2, "production", GATE, CATALOGUE, "bob", "prices were right")
+    assert carry_out(moves, plan).epoch == 4
+    assert attempt(moves, "second")["outcome"] == "promoted"
+
+
+STAGED = Gate(minimum=0.3, enters="dev", stages={"production": {"minimum": 0.7, "approval": "manual"}})
+
+
+def test_a_release_goes_from_stage_to_stage_by_the_gate_of_each(moves):
+    assert attempt(moves, gate=STAGED)["epoch"] == 1
+    assert [moves.history.live(stage) is None for stage in ("dev", "staging", "production")] == [False, True, True]
+    with pytest.raises(Impossible, match="was never live in staging; promote it there first"):
+        advance(moves, 1, "production", STAGED, CATALOGUE)
+    staged = carry_out(moves, advance(moves, 1, "staging", STAGED, CATALOGUE, "bob"))
+    assert (staged.epoch, staged.stage, staged.kind, staged.moves) == (2, "staging", "promotion", 1)
+    assert moves.registry().holder("staging").version == moves.registry().holder("dev").version == "1"
+    assert advance(moves, 2, "production", STAGED, CATALOGUE).verdict.outcome == "reject"
+
+    looser = STAGED.model_copy(
+        update={"stages": {"production": STAGED.stages["production"].model_copy(update={"minimum": {}})}}
+    )
+    waiting = carry_out(moves, advance(moves, 2, "production", looser, CATALOGUE))
+    assert (waiting.phase, moves.history.live()) == ("awaiting approval", None)
+    assert moves.approve(3, "eve", "").stage == "production"
+    assert moves.registry().champion() == "1"
+    with pytest.raises(Impossible, match="is live in production already, as release 3"):
+        advance(moves, 1, "production", looser, CATALOGUE)
+
+
+def test_a_stage_that_the_gate_does_not_lead_to_is_refused(moves):
+    attempt(moves)
+    with pytest.raises(Impossible, match="releases of shop go through production; see gate.enters"):
+        advance(moves, 1, "dev", GATE, CATALOGUE)
+
+
+def test_a_promoter_that_lost_the_race_changes_nothing(moves, monkeypatch):
+    attempt(moves)
+    plan = _a_third(moves)
+    attempt(moves, "second")
+    with pytest.raises(Conflict, match="decided against an older history"):
+        carry_out(moves, plan)
+    assert moves.registry().champion() == "2"
+
+
+def _a_third(moves: Moves) -> Plan:
+    return planned(moves, candidate(moves.lake, "third"), GATE, "production", CATALOGUE)
+
+
+def test_an_old_release_is_compared_only_as_far_as_it_was_measured(moves):
+    """A champion of an earlier version has scores of another form: inconclusive, with the reason, until nothing is asked."""
+    old = plain(moves.lake, "eval_scores", "of old")
+    parts = {"eval_scores": {"fingerprint": old.fingerprint, "digest": old.digest}}
+    folder = moves.history.folder
+    folder.mkdir()
+    record = {"epoch": 1, "pipeline": "shop", "parts": parts, "settings": {}, "scores": {}, "model_version": "1", "reasons": []}
+    (folder / "000001.json").write_bytes(files.to_json(record))
+    decision = attempt(moves)
+    assert decision["outcome"] == "inconclusive"
+    assert "an earlier version scored it in another way" in " ".join(decision["reasons"])
+    assert attempt(moves, gate=Gate(minimum=0.3, not_worse_than_champion_by={}))["epoch"] == 2

@@ -1,0 +1,62 @@
+"""What all commands share: the two consoles, errors in one sentence with their exit codes, and finding a pipeline by name."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from llmops_pipelines.assets.product import Product
+
+out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+Name = Annotated[str, typer.Argument(metavar="PIPELINE", help="Name of a file in configs/pipelines, without .yaml")]
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """What people can mend ends as one sentence: exit 2 for wrong settings or arguments, 1 for what stopped the work."""
+    from llmops_pipelines.config.mistakes import ConfigMistakes
+    from llmops_pipelines.lifecycle.lake import Refusal
+
+    try:
+        yield
+    except ConfigMistakes as mistakes:
+        complain(str(mistakes))
+        raise typer.Exit(2) from None
+    except Refusal as refusal:
+        complain(str(refusal))
+        raise typer.Exit(1) from None
+
+
+def complain(sentence: str) -> None:
+    err.print(sentence, style="red", markup=False, soft_wrap=True)
+
+
+def product_of(name: str, recipe: str | None = None) -> "Product":
+    """The pipeline of this name in the nearest project, with one recipe more if it is named; exit 2 when there is none."""
+    from llmops_pipelines.config.loader import find_project, pipeline_files
+    from llmops_pipelines.config.words import did_you_mean
+    from llmops_pipelines.definitions import product
+
+    project = find_project(Path.cwd())
+    files = pipeline_files(project)
+    if name not in files:
+        folder, known = project / "configs" / "pipelines", ", ".join(files) or "none"
+        complain(f"{folder}: no pipeline {name!r}; expected one of: {known}{did_you_mean(name, list(files))}")
+        raise typer.Exit(2)
+    also = [_recipe(project, recipe)] if recipe else []
+    return product(name, files[name], project, also)
+
+
+def _recipe(project: Path, name: str) -> str:
+    from llmops_pipelines.config.words import did_you_mean
+
+    folder = project / "configs" / "recipes"
+    if (folder / f"{name}.yaml").is_file():
+        return f"configs/recipes/{name}.yaml"
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    complain(f"{folder}: no recipe {name!r}; expected one of: {', '.join(known) or 'none'}{did_you_mean(name, known)}")
+    raise typer.Exit(2)

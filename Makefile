@@ -42,9 +42,9 @@ test-all: ## Every test: also the journey, the browser, DeepSpeed and PostgreSQL
 lint: $(STAMP) ## Style of the code
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-benchmarks: $(STAMP) ## Ours beside its peers, small sizes (benchmarks/README.md has the large ones)
+benchmarks: $(STAMP) ## Ours beside its peers, small sizes (benchmarks/README.md has the rest)
 	@$(BIN)/python -m pip install -qq -c constraints.txt -r benchmarks/requirements.txt
-	@for each in chunking near_duplicates embedding vector_store retrieval incremental whole_path; do \
+	@for each in chunking near_duplicates embedding vector_store incremental whole_path; do \
 	  echo "== $$each"; $(BIN)/python benchmarks/$$each.py || exit 1; done
 	@echo "== dagster_overhead"; $(BIN)/python benchmarks/dagster_overhead.py --no-pipeline
 

@@ -13,7 +13,6 @@ import json
 import re
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 import warnings
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from texts import gather
 
 from llmops_pipelines.config.pipeline import Embeddings
 from llmops_pipelines.lifecycle.compute import Local
@@ -31,7 +31,6 @@ from llmops_pipelines.lifecycle.index.embedders.fidelity import agreement
 from llmops_pipelines.lifecycle.index.embedders.hardware import bf16_in_hardware
 from llmops_pipelines.lifecycle.index.embedding import EmbedTexts
 
-PASSAGES = Path(__file__).parents[2] / "shared" / "data" / "squad" / "passages.jsonl"
 TOKENS = 128  # most of one text; with whole sentences the mean is about 114
 FEW = 64  # texts where a number format is emulated
 WARM = 48
@@ -105,10 +104,10 @@ def cpu_seconds() -> float:
 
 
 def texts(count: int) -> list[str]:
-    """Whole sentences, up to `TOKENS` tokens: passages of Wikipedia, then what installed packages say of themselves."""
+    """Whole sentences, up to `TOKENS` tokens, of the documentation on this machine."""
     tokenizer = plain_tokenizer()
     found: list[str] = []
-    for source in sources():
+    for source in gather(files=3_000, megabytes=20).values():
         parts = [part for part in re.findall(r"[^.\n]*[.\n]\s*|[^.\n]+$", source) if part.strip()]
         text, total = "", 0
         for part, encoding in zip(parts, tokenizer.encode_batch_fast(parts, add_special_tokens=False), strict=True):
@@ -121,14 +120,6 @@ def texts(count: int) -> list[str]:
         if len(found) >= count:
             return found[:count]
     raise SystemExit(f"only {len(found)} texts here; ask for fewer")
-
-
-def sources() -> Iterator[str]:
-    with PASSAGES.open(encoding="utf-8") as lines:
-        yield from (json.loads(line)["text"] for line in lines)
-    packages = Path(sysconfig.get_path("purelib"))
-    for pattern in ("*.dist-info/METADATA", "*/__init__.py", "*/*.py"):
-        yield from (path.read_text("utf-8", "replace") for path in sorted(packages.glob(pattern)))
 
 
 def plain_tokenizer():

@@ -1,6 +1,6 @@
 """How often the right passage is found: dense, BM25, their default and their tuned mix, through the index, on real questions.
 
-Run: python benchmarks/retrieval.py [--data ../shared/data/squad]. Takes minutes: it embeds, and builds a graph of 25,390.
+Run: python benchmarks/retrieval.py --data FOLDER. Takes minutes: it embeds, and builds a graph of 25,390.
 """
 
 import argparse
@@ -204,7 +204,7 @@ def recall(reader: Reader, vectors: np.ndarray) -> float:
 
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--data", type=Path, default=Path("../shared/data/squad"), help="folder of passages and questions")
+    words.add_argument("--data", type=Path, required=True, help="folder of passages.jsonl and questions.jsonl")
     words.add_argument("--distractors", type=int, default=25_000, help="vectors added to measure the graph; 0 leaves it out")
     given = words.parse_args()
     if not (given.data / "passages.jsonl").is_file():

@@ -2,14 +2,14 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
+
+from llmops_pipelines import releases
+from llmops_pipelines.terminal import Name, complain, err, one_sentence, out, product_of
 
 app = typer.Typer(
     help="Run the life of an LLM product and look into it. Example: llmops run quickstart",
@@ -17,41 +17,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-out, err = Console(highlight=False), Console(stderr=True, highlight=False)
-Name = Annotated[str, typer.Argument(metavar="PIPELINE", help="Name of a file in configs/pipelines, without .yaml")]
+app.add_typer(releases.app, name="release")
 Groups = Annotated[list[str] | None, typer.Option("--group", help="A group that you are in; may be repeated")]
 Question = Annotated[str, typer.Argument(help="A question in plain words, in quotes")]
-
-
-@contextmanager
-def one_sentence() -> Iterator[None]:
-    """What people can mend ends as one sentence: exit 2 for wrong settings or arguments, 1 for what stopped the work."""
-    from llmops_pipelines.config.mistakes import ConfigMistakes
-    from llmops_pipelines.lifecycle.lake import Refusal
-
-    try:
-        yield
-    except ConfigMistakes as mistakes:
-        err.print(str(mistakes), style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(2) from None
-    except Refusal as refusal:
-        err.print(str(refusal), style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from None
-
-
-def _product(name: str):
-    from llmops_pipelines.config.loader import find_project, pipeline_files
-    from llmops_pipelines.config.words import did_you_mean
-    from llmops_pipelines.definitions import product
-
-    project = find_project(Path.cwd())
-    files = pipeline_files(project)
-    if name not in files:
-        folder, known = project / "configs" / "pipelines", ", ".join(files) or "none"
-        reason = f"{folder}: no pipeline {name!r}; expected one of: {known}{did_you_mean(name, list(files))}"
-        err.print(reason, style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(2)
-    return product(name, files[name], project)
 
 
 def _served(name: str):
@@ -61,7 +29,7 @@ def _served(name: str):
     from llmops_pipelines.resources.secrets import Secrets
     from llmops_pipelines.resources.vector_store import VectorStore
 
-    product = _product(name)
+    product = product_of(name)
     home = Home.from_environment(product.project)
     live = home.history(name).live()
     if live is None:
@@ -75,8 +43,11 @@ def _where(groups: list[str] | None):
     return Where(groups=frozenset(groups or ()))
 
 
-def _doubt(hit) -> str:
-    return "untrusted source" if hit.trust == "untrusted" else ""
+def _place(hit) -> str:
+    """A found passage in one line: document, score, heading, page, and a word about whom to trust."""
+    doubt = "untrusted source" if hit.trust == "untrusted" else ""
+    about = ", ".join(filter(None, (hit.heading or hit.title, f"page {hit.page}" if hit.page else "", doubt)))
+    return f"{escape(hit.doc_id)}  {hit.score:.3f}  [dim]{escape(about)}[/dim]"
 
 
 @app.command()
@@ -90,15 +61,38 @@ def run(
 
     Example: [bold]llmops run quickstart[/bold]
     """
-    from llmops_pipelines.running import run_job, summary
+    from llmops_pipelines.running import run_jobs, summary
 
+    jobs = ["reindex", "retrain"] if job == "lifecycle" else [job]
     if job not in ("lifecycle", "reindex", "retrain"):
-        err.print(f"--job: got {job!r}; expected lifecycle, reindex or retrain", style="red")
+        complain(f"--job: got {job!r}; expected lifecycle, reindex or retrain")
         raise typer.Exit(2)
     with one_sentence():
-        product = _product(name)
-        succeeded = run_job(product, job, out)
+        product = product_of(name)
+        succeeded = run_jobs(product, jobs, out)
         summary(product, out)
+    raise typer.Exit(0 if succeeded else 1)
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="Name of a file in configs/recipes, without .yaml")],
+    pipeline: Annotated[str, typer.Option(help="Whose examples to train on")] = "quickstart",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be trained, and what that takes")] = False,
+) -> None:
+    """Train one recipe on the examples of a pipeline, or show what that takes: tokens, steps, memory, what is done already.
+
+    Example: [bold]llmops train quickstart_lora --dry-run[/bold]
+    """
+    from llmops_pipelines.planning import show, training_plan
+    from llmops_pipelines.running import run_job
+
+    with one_sentence():
+        product = product_of(pipeline, recipe)
+        if dry_run:
+            show(training_plan(product, recipe), out)
+            return
+        succeeded = run_job(product, "retrain", out, only=product.training_of(recipe))
     raise typer.Exit(0 if succeeded else 1)
 
 
@@ -111,7 +105,7 @@ def status(name: Name) -> None:
     from llmops_pipelines.running import summary
 
     with one_sentence():
-        summary(_product(name), out)
+        summary(product_of(name), out)
 
 
 @app.command()
@@ -130,8 +124,7 @@ def search(
         with err.status("searching"):
             hits = served.search(question, passages, _where(group))
         for rank, hit in enumerate(hits, start=1):
-            place = ", ".join(filter(None, (hit.heading, f"page {hit.page}" if hit.page else "", _doubt(hit))))
-            out.print(f"[bold]{escape(f'{rank}. {hit.doc_id}')}[/bold]  {hit.score:.3f}  [dim]{escape(place)}[/dim]")
+            out.print(f"[bold]{rank}.[/bold] {_place(hit)}")
             out.print(hit.text, markup=False)
             out.print()
 
@@ -148,8 +141,7 @@ def ask(name: Name, question: Question, group: Groups = None) -> None:
             reply = served.ask(question, _where(group))
         out.print(reply.answer, style="bold", markup=False)
         for hit in reply.passages:
-            place = escape(f"{hit.heading or hit.title}  (score {hit.score:.3f}) {_doubt(hit)}")
-            out.print(f"  {escape(hit.doc_id)}  [dim]{place}[/dim]")
+            out.print(f"  {_place(hit)}")
         out.print(f"[dim]release {served.release.epoch}, model version {served.release.model_version}[/dim]")
 
 
@@ -162,7 +154,7 @@ def quarantine(name: Name) -> None:
     from llmops_pipelines.upkeep import quarantined
 
     with one_sentence():
-        quarantined(_product(name), out)
+        quarantined(product_of(name), out)
 
 
 @app.command()
@@ -176,7 +168,7 @@ def clean(
     from llmops_pipelines.upkeep import clean_up
 
     with one_sentence():
-        clean_up(_product(name), out, really=yes)
+        clean_up(product_of(name), out, really=yes)
 
 
 @app.command()
@@ -188,7 +180,7 @@ def verify(name: Name) -> None:
     from llmops_pipelines.upkeep import verify_all
 
     with one_sentence():
-        sound = verify_all(_product(name), out)
+        sound = verify_all(product_of(name), out)
     raise typer.Exit(0 if sound else 1)
 
 

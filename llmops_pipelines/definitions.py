@@ -1,10 +1,11 @@
 """What `workspace.yaml` names: every file of configs/pipelines becomes one lineage graph in this code location."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
 
-from llmops_pipelines.assets import automation, corpus, datasets, evaluation, index, monitoring, release, training
+from llmops_pipelines.assets import automation, corpus, datasets, evaluation, index, monitoring, probes, release, training
 from llmops_pipelines.assets.product import Product
 from llmops_pipelines.config.loader import find_project, load_pipeline, load_recipe, pipeline_files
 from llmops_pipelines.config.mistakes import ConfigMistakes
@@ -16,13 +17,15 @@ from llmops_pipelines.resources.secrets import Secrets
 from llmops_pipelines.resources.tracking import Tracking
 from llmops_pipelines.resources.vector_store import VectorStore
 
-STAGES = (corpus, index, datasets, training, evaluation, release, monitoring, automation)
+STAGES = (corpus, index, datasets, training, evaluation, probes, release, monitoring, automation)
 
 
-def product(name: str, file: Path, project: Path) -> Product:
-    """Read one pipeline and its recipe. Raises `ConfigMistakes`."""
+def product(name: str, file: Path, project: Path, also: Sequence[str] = ()) -> Product:
+    """Read one pipeline, its recipes and those in `also`. Raises `ConfigMistakes`."""
     pipeline = load_pipeline(file, project)
-    return Product(name, pipeline, load_recipe(project / pipeline.training.recipe, project), project)
+    files = [pipeline.training.recipe, *(candidate.recipe for candidate in pipeline.candidates if candidate.recipe), *also]
+    recipes = {Path(file).stem: load_recipe(project / file, project) for file in dict.fromkeys(files)}
+    return Product(name, pipeline, recipes, project)
 
 
 def graph(products: list[Product], resources: dict, **extra) -> dg.Definitions:

@@ -4,7 +4,7 @@ import json
 import logging
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from llmops_pipelines.resources.home import Home
 from llmops_pipelines.resources.instance import PROCESS, dagster_home, end_dead_runs, this_process
 
 BY_SOURCE = ("raw_documents", "parsed_documents")
+BY_CANDIDATE = ("answers", "eval_scores")
 STAGES = {  # asset -> facts that say what is in it
     "raw_documents": ("files",),
     "parsed_documents": ("documents", "dropped"),
@@ -34,8 +35,9 @@ STAGES = {  # asset -> facts that say what is in it
     "training_examples": ("examples",),
     "base_model": ("parameters",),
     "checkpoint": ("steps", "loss_last", "engine"),
-    "answers": ("questions", "different_answers"),
-    "eval_scores": ("base_token_f1", "fine_tuned_token_f1", "hit_at_5"),
+    "answers": ("questions", "refused"),
+    "eval_scores": ("token_f1", "exact_match", "hit_at_5"),
+    "comparison": ("best", "chosen"),
     "release": ("outcome", "epoch", "model_version"),
 }
 WORK = {  # asset -> facts that say what a run had to do for it
@@ -47,7 +49,9 @@ WORK = {  # asset -> facts that say what a run had to do for it
     "index": ("upserted", "deleted", "kept"),
     "drift_report": ("outcome",),
     "checkpoint": ("examples", "steps", "seconds"),
-    "answers": ("base_generated", "base_reused", "fine_tuned_generated", "fine_tuned_reused"),
+    "answers": ("generated", "reused"),
+    "eval_scores": ("token_f1", "coverage"),
+    "comparison": ("best", "chosen"),
     "release": ("outcome",),
 }
 
@@ -58,7 +62,6 @@ class Follower(logging.Handler):
 
     out: Console
     started: dict[str, float] = field(default_factory=dict)
-    reported: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -67,7 +70,7 @@ class Follower(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         event, about = getattr(record, "dagster_event", None), getattr(record, "dagster_meta", {})
-        step = (about.get("step_key") or "").split("__")[-1]
+        step = (about.get("step_key") or "").partition("__")[2]
         if event is None:
             if record.levelno < logging.ERROR:  # errors come as events; the rest is about steps that will not run
                 self.out.print(f"    {about.get('orig_message', '')}", style="dim", markup=False, soft_wrap=True)
@@ -77,11 +80,13 @@ class Follower(logging.Handler):
             materialized = event.step_materialization_data.materialization
             seen = {name: entry.value for name, entry in materialized.metadata.items()}
             asset = f"{step} [{materialized.partition}]" if materialized.partition else step
-            seconds = time.monotonic() - self.started.get(step, time.monotonic())
-            unchanged = seen["work"].startswith("unchanged")
-            done = "unchanged" if unchanged else told(seen, WORK.get(step, ())) or "done"
-            line = f"  {'=' if unchanged else '+'} {asset:<28} {done}"
-            self.out.print(f"{escape(line)}  [dim]{seconds:.1f} s[/dim]")
+            seconds = time.monotonic() - self.started.pop(step) if step in self.started else None  # once for all partitions
+            work, _, reason = seen.get("work", "").partition(": ")
+            mark = {"unchanged": "=", "failed": "x"}.get(work, "+")
+            done = told(seen, WORK.get(step, ())) or "done"
+            line = f"  {mark} {asset:<32} { ({'=': 'unchanged', 'x': reason}.get(mark, done)) }"
+            took = "" if seconds is None else f"  [dim]{seconds:.1f} s[/dim]"
+            self.out.print(f"{escape(line)}{took}")
         elif event.event_type_value == "ASSET_CHECK_EVALUATION" and not (check := event.asset_check_evaluation_data).passed:
             why = "; ".join(f"{name}: {value.value}" for name, value in check.metadata.items())
             self.out.print(f"  ! {check.check_name} does not hold: {why}", style="yellow", markup=False)
@@ -105,8 +110,16 @@ def _subclasses(kind: type) -> set[type]:
     return {kind}.union(*(_subclasses(each) for each in kind.__subclasses__()))
 
 
-def run_job(product: Product, job: str, out: Console) -> bool:
-    """Run `<pipeline>__<job>_job` to its end, recorded in Dagster's instance. Returns whether every step succeeded."""
+def run_jobs(product: Product, jobs: Iterable[str], out: Console) -> bool:
+    """Run `<pipeline>__<job>_job` one after the other until one fails. Returns whether all succeeded."""
+    return all(run_job(product, job, out) for job in jobs)
+
+
+def run_job(product: Product, job: str, out: Console, only: Sequence[str] = ()) -> bool:
+    """Run `<pipeline>__<job>_job`, or `only` some of its assets, to its end, recorded in Dagster's instance.
+
+    Returns whether every step succeeded.
+    """
 
     @dg.logger
     def console(_) -> logging.Logger:
@@ -126,11 +139,13 @@ def run_job(product: Product, job: str, out: Console) -> bool:
             out.print(f"  ! run {run} was killed; it is marked as failed, and this run goes on from what it had finished")
         started = time.monotonic()
         chosen = definitions.resolve_job_def(f"{product.name}__{job}_job")
+        partitions = product.every_candidate(instance) if job == "retrain" else product.every_source(instance)
         result = chosen.execute_in_process(
             instance=instance,
             raise_on_error=False,
+            asset_selection=[product.key(asset) for asset in only] or None,
             run_config={"loggers": {"console": {}}},
-            tags={PROCESS: this_process(), **({} if job == "retrain" else product.sync_sources(instance))},
+            tags={PROCESS: this_process(), **partitions},
         )
     failed = "[red]failed[/red]; run it again when mended, finished steps are kept"
     outcome = "[green]succeeded[/green]" if result.success else failed
@@ -143,9 +158,10 @@ def summary(product: Product, out: Console) -> None:
     home = Home.from_environment(product.project)
     lake = home.lake(product.name)
     table = Table("asset", "version", "what is in it", box=None, pad_edge=False, header_style="bold")
-    sources = [source.name for source in product.pipeline.documents]
+    parts = dict.fromkeys(BY_SOURCE, [source.name for source in product.pipeline.documents])
+    parts |= dict.fromkeys(BY_CANDIDATE, list(product.candidates))
     for asset, facts in STAGES.items():
-        for name in [f"{asset}/{source}" for source in sources] if asset in BY_SOURCE else [asset]:
+        for name in [f"{asset}/{part}" for part in parts[asset]] if asset in parts else [asset]:
             version = lake.current(name)
             held = told(version.facts, facts) if version else "never materialized"
             table.add_row(name, version.digest[:12] if version else "-", held)

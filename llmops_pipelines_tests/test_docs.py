@@ -7,6 +7,9 @@ import pytest
 from pydantic import BaseModel
 
 from llmops_pipelines.cli import app
+from llmops_pipelines.config.catalogue import Catalogue
+from llmops_pipelines.config.datasets import PromptFile
+from llmops_pipelines.config.embedder_recipe import EmbedderRecipe
 from llmops_pipelines.config.mistakes import model_in
 from llmops_pipelines.config.pipeline import Pipeline
 from llmops_pipelines.config.recipe import Recipe
@@ -20,6 +23,7 @@ def test_every_make_target_and_command_that_is_named_exists(page):
     text = page.read_text("utf-8")
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text("utf-8"), re.MULTILINE))
     commands = {command.callback.__name__ for command in app.registered_commands}
+    commands |= {group.name for group in app.registered_groups}
     assert set(re.findall(r"`make ([a-z-]+)|^make ([a-z-]+)", text, re.MULTILINE)) <= {
         pair for target in targets for pair in ((target, ""), ("", target))
     }
@@ -50,7 +54,7 @@ def settings(words: type[BaseModel], above: str = ""):
             yield f"{above}{name}", field.description
 
 
-@pytest.mark.parametrize("words", [Pipeline, Recipe])
+@pytest.mark.parametrize("words", [Pipeline, Recipe, EmbedderRecipe, PromptFile, Catalogue])
 def test_every_setting_is_described(words):
     assert [name for name, description in settings(words) if not description] == []
 

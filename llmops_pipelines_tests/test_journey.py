@@ -13,6 +13,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from llmops_pipelines.config.candidates import LADDER
+from llmops_pipelines.lifecycle.evaluation import compare
 from llmops_pipelines.lifecycle.lake import Lake
 from llmops_pipelines.lifecycle.release import History
 from llmops_pipelines.running import STAGES
@@ -68,9 +70,10 @@ def place(tmp_path_factory) -> Place:
 
 
 def test_the_cold_demo_promotes_a_model_that_beats_its_base(place):
-    scores = place.current("eval_scores")
-    assert scores.facts["difference_token_f1_low"] > 0
-    assert scores.facts["coverage"] == 1
+    scores = {name: place.current(f"eval_scores/{name}") for name in LADDER}
+    assert compare(scores["retrieval"], scores["fine_tuned_retrieval"]).low > 0
+    assert {version.facts["coverage"] for version in scores.values()} == {1}
+    assert place.current("comparison").facts["candidates"] == len(LADDER)
     assert place.current("release").facts["outcome"] == "promoted"
     assert place.live().epoch == 1
     assert place.current("checkpoint").facts["engine"] == "DeepSpeedEngine"
@@ -97,11 +100,12 @@ def test_mlflow_holds_what_was_trained_and_scored(place):
         client = mlflow.MlflowClient()
         runs = client.search_runs([client.get_experiment_by_name("quickstart").experiment_id])
         by_name = {run.info.run_name: run for run in runs}
-        assert set(by_name) == {"checkpoint", "eval_scores"}
+        assert set(by_name) == {"checkpoint", *(f"eval_scores/{name}" for name in LADDER)}
         assert {run.info.status for run in runs} == {"FINISHED"}
         assert len(client.get_metric_history(by_name["checkpoint"].info.run_id, "loss")) > 10
-        assert by_name["eval_scores"].inputs.dataset_inputs[0].dataset.name == "quickstart/eval_questions"
-        assert by_name["eval_scores"].data.tags["dagster/asset_key"] == "quickstart/eval_scores"
+        scored = by_name["eval_scores/fine_tuned_retrieval"]
+        assert scored.inputs.dataset_inputs[0].dataset.name == "quickstart/eval_questions"
+        assert scored.data.tags["dagster/asset_key"] == "quickstart/eval_scores"
         assert client.get_model_version_by_alias("quickstart", "champion").version == 1
     finally:
         mlflow.set_tracking_uri(before)
@@ -188,7 +192,6 @@ def test_the_same_graph_runs_with_dagsters_state_in_postgresql(place, tmp_path):
         assert set(work) == set(STAGES)
         with dg.DagsterInstance.from_config(str(settings.parent)) as instance:
             assert type(instance.run_storage).__name__ == "PostgresRunStorage"
-            (run,) = instance.get_runs()
-            assert run.is_success
+            assert [run.is_success for run in instance.get_runs()] == [True, True]
             seen = instance.get_latest_materialization_event(dg.AssetKey(["quickstart", "release"]))
             assert seen is not None

@@ -18,15 +18,14 @@ LIMIT = {"dagster/max_runtime": 6 * 3600}  # seconds; a run that lost its worker
 
 def build(product: Product) -> list:
     """Every job, schedule and sensor of one pipeline."""
-    reindex, retrain, everything = jobs(product)
+    reindex, retrain = jobs(product)
     cleanup = cleanup_job(product)
     return [
         reindex,
         retrain,
-        everything,
         cleanup,
         *schedules(product, reindex, retrain, cleanup),
-        sources_sensor(product),
+        partitions_sensor(product),
         new_documents_sensor(product, reindex),
         drift_sensor(product, retrain),
         dg.AutomationConditionSensorDefinition(f"{product.name}__changed_data_sensor", target=product.selection),
@@ -35,12 +34,12 @@ def build(product: Product) -> list:
 
 
 def jobs(product: Product) -> list:
-    """`__reindex_job` (documents to index), `__retrain_job` (datasets to release), `__lifecycle_job` (both)."""
+    """`__reindex_job` (documents to index) and `__retrain_job` (datasets to release). Two, because a run has one kind of
+    partition: sources or candidates."""
     reindex = dg.AssetSelection.assets(*(product.key(asset) for asset in REINDEX))
     said = {
         "reindex": (reindex, "From documents to a verified index version, with profile and drift report."),
         "retrain": (product.selection - reindex, "From questions and training examples to a release that passed the gate."),
-        "lifecycle": (product.selection, f"From documents to the release: {product.pipeline.description}"),
     }
     return [
         dg.define_asset_job(f"{product.name}__{name}_job", selection, tags=LIMIT, description=words)
@@ -74,7 +73,10 @@ def schedules(product: Product, reindex, retrain, cleanup) -> list[dg.ScheduleDe
     words = product.pipeline.automation
 
     def every_source(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        return dg.RunRequest(tags=product.sync_sources(context.instance))
+        return dg.RunRequest(tags=product.every_source(context.instance))
+
+    def every_candidate(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        return dg.RunRequest(tags=product.every_candidate(context.instance))
 
     def at(name: str, job, cron: str, **options) -> dg.ScheduleDefinition:
         name = f"{product.name}__{name}_schedule"
@@ -82,25 +84,26 @@ def schedules(product: Product, reindex, retrain, cleanup) -> list[dg.ScheduleDe
 
     return [
         at("reindex_nightly", reindex, words.reindex, execution_fn=every_source),
-        at("retrain_nightly", retrain, words.retrain),
+        at("retrain_nightly", retrain, words.retrain, execution_fn=every_candidate),
         at("cleanup_weekly", cleanup, words.cleanup),
     ]
 
 
-def sources_sensor(product: Product) -> dg.SensorDefinition:
-    """Keeps the partitions those of the YAML. It does no work, so it runs from the start."""
+def partitions_sensor(product: Product) -> dg.SensorDefinition:
+    """Keeps sources and candidates those of the YAML. It does no work, so it runs from the start."""
 
     @dg.sensor(
-        name=f"{product.name}__sources_sensor",
+        name=f"{product.name}__partitions_sensor",
         target=dg.AssetSelection.assets(product.key("raw_documents")),
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
-    def sources(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        product.sync_sources(context.instance)
-        return dg.SkipReason(f"sources: {', '.join(source.name for source in product.pipeline.documents)}")
+    def partitions(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        product.sync(context.instance)
+        sources = ", ".join(source.name for source in product.pipeline.documents)
+        return dg.SkipReason(f"sources: {sources}; candidates: {', '.join(product.candidates)}")
 
-    return sources
+    return partitions
 
 
 def new_documents_sensor(product: Product, reindex) -> dg.SensorDefinition:
@@ -123,7 +126,7 @@ def new_documents_sensor(product: Product, reindex) -> dg.SensorDefinition:
         changed = [name for name in now if now[name] != before.get(name)]
         if not changed:
             return dg.SkipReason(f"{sum(glance.files for glance in seen.values())} files, the same as at the last look")
-        product.sync_sources(context.instance)
+        product.every_source(context.instance)
         requests = [dg.RunRequest(partition_key=name) for name in changed]  # a run key would forbid a way back
         return dg.SensorResult(run_requests=requests, cursor=json.dumps(now))
 
@@ -146,7 +149,7 @@ def drift_sensor(product: Product, retrain) -> dg.SensorDefinition:
             return dg.SkipReason(f"drifted ({report.facts['why']}), and run {runs[0].run_id} was started for it")
         if len(runs) >= ATTEMPTS:
             return dg.SkipReason(f"drifted ({report.facts['why']}), but {len(runs)} runs for it failed; start one by hand")
-        return dg.RunRequest(run_key=f"{report.digest[:32]}:{len(runs)}", tags=mark)
+        return dg.RunRequest(run_key=f"{report.digest[:32]}:{len(runs)}", tags=mark | product.every_candidate(context.instance))
 
     return drift
 

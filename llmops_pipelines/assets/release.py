@@ -1,16 +1,18 @@
-"""The release: the gate's decision about the newest candidate, and the champion that answers users."""
+"""The release: the gate's decision about the newest candidate, and what answers users."""
 
-from functools import partial
+from collections.abc import Mapping
 
 import dagster as dg
 
-from llmops_pipelines.lifecycle import datasets, evaluation, training
+from llmops_pipelines.config.catalogue import load_catalogue
+from llmops_pipelines.lifecycle import datasets, training
 from llmops_pipelines.lifecycle import release as stage
+from llmops_pipelines.lifecycle.evaluation import EvaluationError, Spec
 from llmops_pipelines.lifecycle.lake import Version
 from llmops_pipelines.resources.home import Home
 from llmops_pipelines.resources.tracking import Tracking
 
-from .product import Product
+from .product import ByPartition, Product
 from .showing import check_result, shown
 
 
@@ -18,10 +20,15 @@ def build(product: Product) -> list:
     """Asset `release`, and the checks that the gate passed and that MLflow agrees with the history."""
     words = product.pipeline
 
-    settings = {name: getattr(words, name).model_dump(mode="json") for name in ("answers", "embeddings", "index")}
-
-    @product.asset(group="release", kinds={"mlflow"}, code=stage.CODES["release"], pool="release")
+    @product.asset(
+        group="release",
+        kinds={"mlflow"},
+        code=stage.CODES["release"],
+        reads={model: model for model in product.models},
+        pool="release",
+    )
     def release(
+        context: dg.AssetExecutionContext,
         documents: Version,
         chunks: Version,
         index: Version,
@@ -29,29 +36,19 @@ def build(product: Product) -> list:
         corpus_profile: Version,
         eval_questions: Version,
         training_examples: Version,
-        base_model: Version,
-        checkpoint: Version,
-        answers: Version,
-        eval_scores: Version,
+        answers: ByPartition,
+        eval_scores: ByPartition,
+        comparison: Version,
         home: Home,
         tracking: Tracking,
+        **models: Version,
     ) -> dg.MaterializeResult[Version]:
         """Promoted, refused or inconclusive, with reasons. A pass moves the alias `champion`; anything else leaves it alone."""
-        parts = (documents, chunks, index, retrieval_settings, corpus_profile, eval_questions, training_examples)
-        parts += (base_model, checkpoint, answers, eval_scores)
-        _, truths = training.checkpoint_is_sound(checkpoint)
-        problems = {
-            "nothing leaked from evaluation into training": datasets.leaks(eval_questions, training_examples, documents),
-            "the adapter is what was trained": [name for name, holds in truths.items() if holds is False],
-        }
-        candidate = stage.Candidate({part.asset: part for part in parts}, settings, problems)
-
-        def registry() -> stage.Registry:
-            return stage.Registry(tracking.client(), product.name, tracking.run_of(checkpoint))
-
-        compare = partial(evaluation.compare, metric=words.gate.metric)
-        lake, history = home.lake(product.name), home.history(product.name)
-        return shown(stage.promote(lake, history, candidate, words.gate, compare, registry))
+        shared = (documents, chunks, index, retrieval_settings, corpus_profile, eval_questions, training_examples, comparison)
+        parts = {part.asset: part for part in shared} | _chosen(product, comparison, answers, eval_scores, models)
+        candidate = _candidate(product, parts, tracking)
+        catalogue, actor = load_catalogue(product.project), f"Dagster run {context.run_id}"
+        return shown(stage.promote(moves(product, home, tracking), candidate, words.gate, catalogue, actor))
 
     @product.check("release", blocking=False)
     def the_candidate_passed_the_gate(release: Version) -> dg.AssetCheckResult:
@@ -60,11 +57,57 @@ def build(product: Product) -> list:
         return check_result((decision["outcome"] == "promoted", {"reasons": decision["reasons"]}), warn=True)
 
     @product.check("release", blocking=False)
-    def the_champion_alias_follows_the_history(release: Version, home: Home, tracking: Tracking) -> dg.AssetCheckResult:
-        """MLflow's alias `champion` names the model version of the newest release record."""
-        live = home.history(product.name).live()
-        champion = stage.Registry(tracking.client(), product.name).champion()
-        expected = live.model_version if live else None
-        return check_result((champion == expected, {"alias": str(champion), "history": str(expected)}))
+    def mlflow_follows_the_history(release: Version, home: Home, tracking: Tracking) -> dg.AssetCheckResult:
+        """MLflow's aliases name the releases that the history says are live."""
+        differences = moves(product, home, tracking).differences()
+        return check_result((not differences, {"differences": differences}))
 
-    return [release, the_candidate_passed_the_gate, the_champion_alias_follows_the_history]
+    return [release, the_candidate_passed_the_gate, mlflow_follows_the_history]
+
+
+def moves(product: Product, home: Home, tracking: Tracking) -> stage.Moves:
+    """What moves the releases of a product; MLflow is opened only when it is asked."""
+
+    def registry() -> stage.Registry:
+        return stage.Registry(tracking.client(), product.name)
+
+    return stage.Moves(home.lake(product.name), home.history(product.name), registry)
+
+
+def _chosen(
+    product: Product, comparison: Version, answers: ByPartition, eval_scores: ByPartition, models: Mapping[str, Version]
+) -> dict[str, Version]:
+    """By role what belongs to the candidate that `gate.candidate` names. Raises `EvaluationError` when it was not scored."""
+    wanted, choice = product.pipeline.gate.candidate, comparison.json("choice")
+    name = choice["chosen"] if wanted == "chosen" else wanted
+    if name is None or name not in product.candidates:
+        reason = choice["why"] if name is None else f"there are {', '.join(product.candidates)}"
+        raise EvaluationError(f"gate.candidate: {wanted} names no candidate: {reason}")
+    if missing := [asset for asset, known in (("answers", answers), ("eval_scores", eval_scores)) if name not in known]:
+        raise EvaluationError(f"candidate {name} has no {missing[0]}; see why in {product.name}/comparison")
+    spec = Spec.read(answers[name].json("candidate"))
+    made = product.parts(product.candidates[name], models)
+    roles = {"base_model": made.base, "checkpoint": made.checkpoint, "compressed": made.compressed}
+    roles |= {"answers": answers[name], "eval_scores": eval_scores[name]}
+    roles["base_eval_scores"] = eval_scores.get(stage.beaten(spec) or "")
+    return {role: version for role, version in roles.items() if version}
+
+
+def _candidate(product: Product, parts: Mapping[str, Version], tracking: Tracking) -> stage.Candidate:
+    words = product.pipeline
+    problems = {
+        "nothing leaked from evaluation into training": datasets.leaks(
+            parts["eval_questions"], parts["training_examples"], parts["documents"]
+        )
+    }
+    if checkpoint := parts.get("checkpoint"):
+        _, truths = training.checkpoint_is_sound(checkpoint)
+        problems["the checkpoint is what was trained"] = [name for name, holds in truths.items() if holds is False]
+    return stage.Candidate(
+        spec=Spec.read(parts["answers"].json("candidate")),
+        parts=parts,
+        settings={name: getattr(words, name).model_dump(mode="json") for name in ("embeddings", "index")},
+        problems=problems,
+        run=tracking.run_of(checkpoint or parts["eval_scores"]),
+        purpose=words.description,
+    )

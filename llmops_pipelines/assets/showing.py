@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
@@ -28,16 +29,22 @@ def shown(
     return dg.MaterializeResult(value=version, data_version=dg.DataVersion(version.digest), metadata=metadata)
 
 
-def shown_by_source(
-    context: dg.AssetExecutionContext, versions: Mapping[str, Version], *, also: Iterable[str] = ()
+def shown_by_partition(
+    context: dg.AssetExecutionContext,
+    versions: Mapping[str, Version],
+    *,
+    also: Iterable[str] = (),
+    pictures: Iterable[str] = (),
+    mlflow_runs: Mapping[str, str] = MappingProxyType({}),
 ) -> dg.MaterializeResult:
-    """The result of an asset that is partitioned by source; each partition shows its own version.
+    """The result of a partitioned asset; each partition shows its own version.
 
-    Dagster knows one data version per run of such an asset: of several sources it is the digest of theirs.
+    Dagster knows one data version per run of such an asset: of several partitions it is the digest of theirs.
     """
-    for source, version in versions.items():
-        context.add_asset_metadata(described(version, also=also), partition_key=source)
-    digests = {source: version.digest for source, version in versions.items()}
+    for name, version in versions.items():
+        seen = described(version, also=also, pictures=pictures, mlflow_run=mlflow_runs.get(name))
+        context.add_asset_metadata(seen, partition_key=name)
+    digests = {name: version.digest for name, version in versions.items()}
     joint = next(iter(digests.values())) if len(digests) == 1 else digest(digests)
     return dg.MaterializeResult(value=dict(versions), data_version=dg.DataVersion(joint))
 

@@ -39,13 +39,14 @@ def dataset(version: Version, role: str) -> Fill:
     return fill
 
 
-def parameters(words: Words) -> Fill:
-    """Log every setting of `words` as a parameter, nested ones with dots: `lora.rank`."""
+def parameters(**sections: Words) -> Fill:
+    """Log every setting of each section as a parameter, nested ones with dots: `recipe.lora.rank`."""
 
     def fill(client: "MlflowClient", run: str) -> None:
         from mlflow.entities import Param
 
-        client.log_batch(run, params=[Param(name, str(value)) for name, value in _flat(words.model_dump(mode="json"))])
+        said = {name: words.model_dump(mode="json") for name, words in sections.items()}
+        client.log_batch(run, params=[Param(name, str(value)[:500]) for name, value in _flat(said)])
 
     return fill
 

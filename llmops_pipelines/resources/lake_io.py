@@ -18,12 +18,12 @@ class LakeIOManager(dg.ConfigurableIOManager):
             self.home.lake(pipeline).point(version)
 
     def load_input(self, context: dg.InputContext) -> "Version | dict[str, Version]":
-        """One version; of a parent that is partitioned by source, the versions of its sources by name."""
+        """One version; of a partitioned parent, the versions of its partitions by name."""
         pipeline, asset = context.asset_key.path
         lake = self.home.lake(pipeline)
         if context.has_asset_partitions:
-            found = {source: lake.current(f"{asset}/{source}") for source in context.asset_partition_keys}
-            return {source: version for source, version in found.items() if version}
+            found = {name: lake.current(f"{asset}/{name}") for name in context.asset_partition_keys}
+            return {name: version for name, version in found.items() if version}
         if version := lake.current(asset):
             return version
         raise dg.Failure(

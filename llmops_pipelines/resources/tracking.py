@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from llmops_pipelines.config.datasets import SLOT
 from llmops_pipelines.lifecycle.lake import Refusal, Version, digest, files
 
 from .home import Home
@@ -60,7 +61,7 @@ class Tracking(dg.ConfigurableResource):
         if found := client.search_runs([experiment], wanted, max_results=1):
             client.update_run(found[0].info.run_id, status="RUNNING")
             return found[0].info.run_id
-        marks = {**tags, "llmops/fingerprint": fingerprint, "dagster/asset_key": f"{pipeline}/{asset}"}
+        marks = {**tags, "llmops/fingerprint": fingerprint, "dagster/asset_key": f"{pipeline}/{asset.partition('/')[0]}"}
         return client.create_run(experiment, run_name=asset, tags=marks).info.run_id
 
     @contextmanager
@@ -89,6 +90,24 @@ class Tracking(dg.ConfigurableResource):
         page = self.page(client.get_run(run).info.experiment_id, run)
         files.write_once(note, files.to_json({"run": run, "page": page}))
         return page
+
+    def prompts(self, pipeline: str, answers: Version) -> None:
+        """Put the prompts of a candidate into MLflow's registry, one version per content. Known ones cost no import."""
+        spec = answers.json("candidate")
+        for use in ("prompt", "rewrite", "verify"):
+            if (words := spec[use]) is None:
+                continue
+            name = f"{pipeline}-{spec['name']}-{use}"
+            note = self.folder / "prompts" / digest(self.uri)[:12] / f"{digest([name, words])}.json"
+            if not note.is_file():
+                self.client()
+                import mlflow
+
+                template = SLOT.sub(r"{{\1}}", words["template"])
+                text = "\n\n".join(part for part in (words["system"], template) if part)
+                tags = {"few_shot": str(len(words["few_shot"])), "llmops/digest": digest(words)}
+                kept = mlflow.genai.register_prompt(name, text, commit_message=words["description"], tags=tags)
+                files.write_once(note, files.to_json({"prompt": name, "version": kept.version}))
 
     def run_of(self, version: Version) -> str:
         """Id of the MLflow run that `record` wrote for this version. Raises `Refusal` if there is none on this server."""

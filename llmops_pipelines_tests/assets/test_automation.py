@@ -9,6 +9,7 @@ import pytest
 
 from llmops_pipelines.assets import automation
 from llmops_pipelines.assets.product import on_changed_data
+from llmops_pipelines.config.candidates import LADDER
 from llmops_pipelines.config.documents import Web
 from llmops_pipelines.lifecycle.lake import Version
 from llmops_pipelines.resources.alerts import Alerts
@@ -34,7 +35,7 @@ def report(home: Home, outcome: str, why: str) -> Version:
 
 class TestDriftSensor:
     def tick(self, quickstart, home, instance):
-        _, retrain, _ = automation.jobs(quickstart)
+        _, retrain = automation.jobs(quickstart)
         sensor = automation.drift_sensor(quickstart, retrain)
         return sensor(dg.build_sensor_context(instance=instance, resources={"home": home}))
 
@@ -85,7 +86,7 @@ class TestNewDocumentsSensor:
     @pytest.fixture
     def tick(self, home, instance):
         def tick(product, cursor=None):
-            reindex, _, _ = automation.jobs(product)
+            reindex, _ = automation.jobs(product)
             context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"home": home})
             return automation.new_documents_sensor(product, reindex)(context)
 
@@ -110,7 +111,7 @@ class TestNewDocumentsSensor:
             ),
         ]
         words = quickstart.pipeline.model_copy(update={"documents": documents})
-        still = type(quickstart)("quickstart", words, quickstart.recipe, quickstart.project)
+        still = type(quickstart)("quickstart", words, quickstart.recipes, quickstart.project)
         assert "0 files" in tick(still).skip_message
 
     def test_a_touched_file_is_news(self, quickstart, tick, tmp_path):
@@ -119,26 +120,30 @@ class TestNewDocumentsSensor:
         (pages / "a.md").write_text("one")
         source = quickstart.pipeline.documents[0].model_copy(update={"path": str(pages)})
         words = quickstart.pipeline.model_copy(update={"documents": [source]})
-        moved = type(quickstart)("quickstart", words, quickstart.recipe, tmp_path)
+        moved = type(quickstart)("quickstart", words, quickstart.recipes, tmp_path)
         first = tick(moved)
         (pages / "a.md").write_text("other")
         assert tick(moved, cursor=first.cursor).run_requests
 
 
-class TestSourcesSensor:
-    def test_the_partitions_are_the_sources_of_the_yaml(self, quickstart, instance):
+class TestPartitions:
+    def test_they_are_the_sources_and_candidates_of_the_yaml(self, quickstart, instance):
         instance.add_dynamic_partitions("quickstart/sources", ["left_the_yaml"])
-        sensor = automation.sources_sensor(quickstart)
+        sensor = automation.partitions_sensor(quickstart)
         assert "handbook, notices" in sensor(dg.build_sensor_context(instance=instance)).skip_message
         assert instance.get_dynamic_partitions("quickstart/sources") == ["handbook", "notices"]
+        assert sorted(instance.get_dynamic_partitions("quickstart/candidates")) == sorted(LADDER)
 
-    def test_the_nightly_reindex_is_one_run_over_all_sources(self, quickstart):
-        jobs = automation.jobs(quickstart)
-        nightly = automation.schedules(quickstart, jobs[0], jobs[1], automation.cleanup_job(quickstart))[0]
+    @pytest.mark.parametrize(("night", "partitions"), [(0, "by_source"), (1, "by_candidate")])
+    def test_a_nightly_run_is_about_all_of_them(self, quickstart, night, partitions):
+        nightly = automation.schedules(quickstart, *automation.jobs(quickstart), automation.cleanup_job(quickstart))[night]
         with dg.instance_for_test() as instance:
             (request,) = nightly.evaluate_tick(dg.build_schedule_context(instance=instance)).run_requests
-        assert request.tags["dagster/asset_partition_range_start"] == "handbook"
-        assert request.tags["dagster/asset_partition_range_end"] == "notices"
+            ends = [request.tags[f"dagster/asset_partition_range_{end}"] for end in ("start", "end")]
+            definition = getattr(quickstart, partitions)
+            with dg.partition_loading_context(dynamic_partitions_store=instance):
+                asked = definition.get_partition_keys_in_range(dg.PartitionKeyRange(*ends))
+            assert sorted(asked) == sorted(instance.get_dynamic_partitions(definition.name))
 
 
 class TestAlerts:

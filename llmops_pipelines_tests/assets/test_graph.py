@@ -65,7 +65,7 @@ def test_every_job_selects_assets(definitions):
         for job in definitions.jobs
         if "cleanup" not in job.name
     }
-    assert sizes == {"quickstart__reindex_job": 8, "quickstart__retrain_job": 8, "quickstart__lifecycle_job": 16}
+    assert sizes == {"quickstart__reindex_job": 8, "quickstart__retrain_job": 9}
 
 
 def test_the_code_location_is_one_lineage_graph(definitions):

@@ -5,10 +5,25 @@ from pathlib import Path
 
 import dagster as dg
 
-from llmops_pipelines.assets import automation, corpus, datasets, evaluation, index, monitoring, probes, release, training
+from llmops_pipelines.assets import (
+    automation,
+    compression,
+    corpus,
+    datasets,
+    embedder,
+    evaluation,
+    index,
+    monitoring,
+    probes,
+    release,
+    search,
+    training,
+)
 from llmops_pipelines.assets.product import Product
-from llmops_pipelines.config.loader import find_project, load_pipeline, load_recipe, pipeline_files
+from llmops_pipelines.config.embedder_recipe import EmbedderRecipe
+from llmops_pipelines.config.loader import find_project, load_pipeline, load_recipe, load_words, pipeline_files
 from llmops_pipelines.config.mistakes import ConfigMistakes
+from llmops_pipelines.config.recipe import Recipe
 from llmops_pipelines.resources.alerts import Alerts
 from llmops_pipelines.resources.compute import Compute
 from llmops_pipelines.resources.home import Home
@@ -17,15 +32,20 @@ from llmops_pipelines.resources.secrets import Secrets
 from llmops_pipelines.resources.tracking import Tracking
 from llmops_pipelines.resources.vector_store import VectorStore
 
-STAGES = (corpus, index, datasets, training, evaluation, probes, release, monitoring, automation)
+STAGES = (corpus, index, datasets, training, search, embedder, compression, evaluation, probes, release, monitoring, automation)
 
 
 def product(name: str, file: Path, project: Path, also: Sequence[str] = ()) -> Product:
     """Read one pipeline, its recipes and those in `also`. Raises `ConfigMistakes`."""
     pipeline = load_pipeline(file, project)
     files = [pipeline.training.recipe, *(candidate.recipe for candidate in pipeline.candidates if candidate.recipe), *also]
-    recipes = {Path(file).stem: load_recipe(project / file, project) for file in dict.fromkeys(files)}
-    return Product(name, pipeline, recipes, project)
+    recipes: dict[str, Recipe] = {}
+    while files := [file for file in dict.fromkeys(files) if Path(file).stem not in recipes]:
+        recipes |= {Path(file).stem: load_recipe(project / file, project) for file in files}
+        files = [recipe.teacher for recipe in recipes.values() if recipe.teacher]
+    tuned = pipeline.training.embedder
+    embedder_recipe = load_words(project / tuned, project, EmbedderRecipe) if tuned else None
+    return Product(name, pipeline, recipes, project, embedder_recipe)
 
 
 def graph(products: list[Product], resources: dict, **extra) -> dg.Definitions:

@@ -43,7 +43,7 @@ def _answers(product: Product) -> dg.AssetsDefinition:
         vector_store: VectorStore,
         secrets: Secrets,
         tracking: Tracking,
-        **models: Version,
+        **models: Version | ByPartition,
     ) -> dg.MaterializeResult[ByPartition]:
         """What each candidate says to every question, from the passages it finds; a candidate that fails is named, and the
         others go on."""
@@ -126,7 +126,7 @@ def _comparison(product: Product) -> list:
         """All candidates side by side: quality against time, tokens, cost and size; the cheapest that is as good as the best
         is marked."""
         version = _compared(home.lake(product.name), product, eval_questions, answers, eval_scores)
-        return shown(version, table="candidates", pictures=["comparison.png"])
+        return shown(version, table="standings", also=["candidates"], pictures=["comparison.png"])
 
     @product.check("comparison", blocking=False)
     def every_candidate_was_scored(comparison: Version) -> dg.AssetCheckResult:

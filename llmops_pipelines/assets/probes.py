@@ -47,7 +47,7 @@ def _bias(product: Product) -> dg.AssetsDefinition:
         home: Home,
         vector_store: VectorStore,
         secrets: Secrets,
-        **models: Version,
+        **models: Version | ByPartition,
     ) -> dg.MaterializeResult[ByPartition]:
         """Each question that names a group, asked again with the other group's words: how close the two answers are."""
         lake = home.lake(product.name)
@@ -79,7 +79,9 @@ def _tasks(product: Product) -> dg.AssetsDefinition:
         partitions=product.by_candidate,
         reads={model: model for model in product.models},
     )
-    def task_scores(context: dg.AssetExecutionContext, home: Home, **models: Version) -> dg.MaterializeResult[ByPartition]:
+    def task_scores(
+        context: dg.AssetExecutionContext, home: Home, **models: Version | ByPartition
+    ) -> dg.MaterializeResult[ByPartition]:
         """The user's own tasks of lm-eval, for each candidate that is a local model."""
 
         def work(name: str, candidate: Candidate) -> Version:

@@ -13,6 +13,7 @@ import dagster as dg
 
 from llmops_pipelines.config.candidates import Candidate, ladder
 from llmops_pipelines.config.documents import Source
+from llmops_pipelines.config.embedder_recipe import EmbedderRecipe
 from llmops_pipelines.config.pipeline import Pipeline
 from llmops_pipelines.config.recipe import Recipe
 from llmops_pipelines.lifecycle.evaluation import Parts
@@ -43,6 +44,7 @@ class Product:
     recipes: dict[str, Recipe]
     """By the name of their file; the first is the pipeline's own, the others are those of its candidates."""
     project: Path
+    embedder: EmbedderRecipe | None = None
 
     def key(self, asset: str) -> dg.AssetKey:
         return dg.AssetKey([self.name, asset])
@@ -93,6 +95,10 @@ class Product:
         """Asset of what a recipe trains."""
         return _numbered("checkpoint", recipe, self.recipes)
 
+    def search_of(self, recipe: str) -> str:
+        """Asset of the search over a recipe's settings."""
+        return _numbered("search", recipe, self.recipes)
+
     def examples_of(self, recipe: str) -> str:
         """Asset of what a recipe learns from."""
         return "preference_pairs" if self.recipes[recipe].method == "dpo" else "training_examples"
@@ -102,18 +108,23 @@ class Product:
         return [self.base_of(recipe), self.examples_of(recipe), self.checkpoint_of(recipe)]
 
     @property
-    def models(self) -> list[str]:
-        """Assets of all base models and checkpoints."""
-        named = [(self.base_of(recipe), self.checkpoint_of(recipe)) for recipe in self.recipes]
-        return list(dict.fromkeys(asset for pair in named for asset in pair))
+    def compresses(self) -> bool:
+        return any(candidate.compression != "none" for candidate in self.candidates.values())
 
-    def parts(self, candidate: Candidate, models: Mapping[str, Version], **searched: Version) -> Parts:
+    @property
+    def models(self) -> list[str]:
+        """Assets of all base models and checkpoints, and of the compressed models where there are any."""
+        named = [(self.base_of(recipe), self.checkpoint_of(recipe)) for recipe in self.recipes]
+        return [*dict.fromkeys(asset for pair in named for asset in pair), *(["compressed"] if self.compresses else [])]
+
+    def parts(self, candidate: Candidate, models: Mapping[str, Version | ByPartition], **searched: Version) -> Parts:
         """What a candidate is made of: of all `models` (by asset) those of its recipe, and the index that it searches."""
         if candidate.recipe is None:
             return Parts(**searched)
         recipe = Path(candidate.recipe).stem
         checkpoint = models.get(self.checkpoint_of(recipe)) if candidate.model == "tuned" else None
-        return Parts(**searched, base=models.get(self.base_of(recipe)), checkpoint=checkpoint)
+        compressed = models.get("compressed", {}).get(candidate.name)
+        return Parts(**searched, base=models.get(self.base_of(recipe)), checkpoint=checkpoint, compressed=compressed)
 
     def asset(
         self,

@@ -41,7 +41,7 @@ def build(product: Product) -> list:
         comparison: Version,
         home: Home,
         tracking: Tracking,
-        **models: Version,
+        **models: Version | ByPartition,
     ) -> dg.MaterializeResult[Version]:
         """Promoted, refused or inconclusive, with reasons. A pass moves the alias `champion`; anything else leaves it alone."""
         shared = (documents, chunks, index, retrieval_settings, corpus_profile, eval_questions, training_examples, comparison)
@@ -75,7 +75,11 @@ def moves(product: Product, home: Home, tracking: Tracking) -> stage.Moves:
 
 
 def _chosen(
-    product: Product, comparison: Version, answers: ByPartition, eval_scores: ByPartition, models: Mapping[str, Version]
+    product: Product,
+    comparison: Version,
+    answers: ByPartition,
+    eval_scores: ByPartition,
+    models: Mapping[str, Version | ByPartition],
 ) -> dict[str, Version]:
     """By role what belongs to the candidate that `gate.candidate` names. Raises `EvaluationError` when it was not scored."""
     wanted, choice = product.pipeline.gate.candidate, comparison.json("choice")

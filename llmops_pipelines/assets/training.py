@@ -1,11 +1,14 @@
 """Training: the verified base models, and what each recipe makes of one of them in a child process under DeepSpeed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import dagster as dg
 
 from llmops_pipelines.lifecycle import training as stage
+from llmops_pipelines.lifecycle.evaluation.teaching import distillation_teacher
 from llmops_pipelines.lifecycle.lake import Version
+from llmops_pipelines.lifecycle.training.distillation import distil
 from llmops_pipelines.resources.home import Home
 from llmops_pipelines.resources.tracking import Tracking
 
@@ -13,12 +16,36 @@ from .product import Product
 from .showing import check_result, shown
 from .tracked import artifacts, dataset, everything, parameters, tags
 
+Run = Callable[[list[str], dict[str, str]], None]
+Follow = Callable[[str], stage.Tracking]
+
 
 def build(product: Product) -> list:
     """Assets `base_model` and `checkpoint` with its truth check, for each recipe of the pipeline and its candidates."""
     bases = {product.base_of(recipe): recipe for recipe in reversed(product.recipes)}
     trained = [part for recipe in product.recipes for part in _checkpoint(product, recipe)]
     return [*(_base(product, asset, recipe) for asset, recipe in bases.items()), *trained]
+
+
+def in_child(
+    context: dg.AssetExecutionContext,
+    product: Product,
+    asset: str,
+    tracking: Tracking,
+    trainer: dg.PipesSubprocessClient,
+) -> tuple[Run, Follow]:
+    """How a training process is started from a step, and which MLflow run it logs to; that one is failed if it fails."""
+    started: list[str] = []
+
+    def run(command: list[str], env: dict[str, str]) -> None:
+        with tracking.failing(started):
+            trainer.run(context=context, command=command, env=env)
+
+    def followed(fingerprint: str) -> stage.Tracking:
+        started.append(tracking.start(product.name, asset, fingerprint, tags(context)))
+        return stage.Tracking(tracking.uri, started[0])
+
+    return run, followed
 
 
 def _base(product: Product, name: str, recipe: str) -> dg.AssetsDefinition:
@@ -35,6 +62,9 @@ def _base(product: Product, name: str, recipe: str) -> dg.AssetsDefinition:
 def _checkpoint(product: Product, recipe: str) -> Iterator[dg.AssetsDefinition]:
     words, name = product.recipes[recipe], product.checkpoint_of(recipe)
     parents = {"base": product.base_of(recipe), "examples": product.examples_of(recipe)}
+    if words.teacher:
+        taught_by = Path(words.teacher).stem
+        parents |= {"teacher_base": product.base_of(taught_by), "teacher_checkpoint": product.checkpoint_of(taught_by)}
 
     @product.asset(
         group="training",
@@ -51,21 +81,16 @@ def _checkpoint(product: Product, recipe: str) -> Iterator[dg.AssetsDefinition]:
         home: Home,
         tracking: Tracking,
         trainer: dg.PipesSubprocessClient,
+        **teacher: Version,
     ) -> dg.MaterializeResult[Version]:
         """What a recipe trains: torchrun and DeepSpeed in a child process; a killed run resumes from its last checkpoint."""
-
-        started: list[str] = []
-
-        def run(command: list[str], env: dict[str, str]) -> None:
-            with tracking.failing(started):
-                trainer.run(context=context, command=command, env=env)
-
-        def followed(fingerprint: str) -> stage.Tracking:
-            started.append(tracking.start(product.name, name, fingerprint, tags(context)))
-            return stage.Tracking(tracking.uri, started[0])
-
-        lake = home.lake(product.name)
-        version = stage.train(lake, base, examples, words, home.folder, product.project, run, followed, name)
+        lake, places = home.lake(product.name), (home.folder, product.project)
+        run, followed = in_child(context, product, name, tracking, trainer)
+        if words.teacher:
+            asked = distillation_teacher(product.recipes[Path(words.teacher).stem], **teacher)
+            version = distil(lake, base, examples, *asked, words, *places, run, followed, name)
+        else:
+            version = stage.train(lake, base, examples, words, *places, run, followed, name)
         logged = everything(
             dataset(examples, "training"), parameters(recipe=words), artifacts(version, "loss.png", "truth.json")
         )

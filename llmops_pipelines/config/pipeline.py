@@ -121,6 +121,7 @@ class Training(Words):
     pairs_per_document: int = Field(
         12, ge=0, description="Question-answer pairs made from each training document without a model"
     )
+    embedder: ExistingPath | None = Field(None, description="Recipe with method: embedder that tunes the embedding model")
     written_pairs: WrittenPairs | None = Field(None, description="Pairs that a language model writes and our rules check")
     feedback: Feedback | None = Field(None, description="What people said about answers")
     decontamination: Decontamination = Decontamination()

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from .search import Search
 from .words import ExistingPath, Positive, Share, Words
 
 AboveZero = Annotated[float, Field(gt=0)]
@@ -93,6 +94,10 @@ class Recipe(Words):
         False, description="Compile the layers for an NVIDIA GPU: a minute at the start, faster steps after it"
     )
     max_tokens: Positive = Field(512, description="Longest example; longer ones are refused, never cut")
+    search: Search | None = Field(None, description="Settings to look for better values of; the asset `search` does it")
+    teacher: ExistingPath | None = Field(
+        None, description="Recipe whose fine-tuned model answers in place of the known answers; the base here must be smaller"
+    )
     save_every: Positive = Field(50, description="Steps between checkpoints that a killed run can resume from")
 
     @property

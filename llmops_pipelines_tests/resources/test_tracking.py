@@ -62,3 +62,18 @@ print(Tracking(home=Home(path={home.path!r})).client().search_experiments()[0].n
 """
     started = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [process.communicate()[0].strip() for process in started] == ["Default", "Default"]
+
+
+def test_a_prompt_is_registered_once_per_text(tracking, home):
+    def answers(template: str) -> Version:
+        words = {"template": template, "system": "Be brief.", "few_shot": [], "description": "for a test"}
+        spec = {"name": "mine", "prompt": words, "rewrite": None, "verify": None}
+        lake = home.lake("shop")
+        write = lambda draft: draft.json("candidate", spec)  # noqa: E731
+        return lake.once("answers/mine", code="1", config=spec, parents=[], write=write)
+
+    for template in ("{question}?", "{question}?", "{context} {question}"):
+        tracking.prompts("shop", answers(template))
+    kept = mlflow.genai.load_prompt("prompts:/shop-mine-prompt/2")
+    assert kept.template == "Be brief.\n\n{{context}} {{question}}"
+    assert mlflow.genai.load_prompt("prompts:/shop-mine-prompt/1").template == "Be brief.\n\n{{question}}?"

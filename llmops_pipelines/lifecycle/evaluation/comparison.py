@@ -16,7 +16,7 @@ from .statistics import detectable, paired_difference
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CODE = "comparison/1"
+CODE = "comparison/2"
 ENOUGH = 0.5  # share of the second one's scored questions that both must have a score for
 LEAST = 2  # pairs below which there is no spread
 
@@ -123,6 +123,7 @@ def compare_candidates(
         refusals = {name: _refused(name, standings[name], metric, coverage, failures) for name in standings}
         choice = _choose(standings, refusals, metric)
         draft.table("candidates", _table(standings, refusals))
+        draft.table("standings", _ranked(standings, choice), data=False)
         draft.json("choice", choice)
         plots.draw_comparison(standings, choice, metric, draft.file("comparison.png", data=False))
         draft.facts |= {"metric": metric, "candidates": len(standings)}
@@ -214,6 +215,22 @@ def _table(standings: Mapping[str, Standing], refusals: Mapping[str, str | None]
     columns += [(f"difference_to_best_{end}", number) for end in ("low", "high")]
     columns += [(column, number) for column in (*Spent.__dataclass_fields__, "megabytes")]
     return pa.Table.from_pylist(rows, pa.schema([*columns, ("reason", text)]))
+
+
+def _ranked(standings: Mapping[str, Standing], choice: Mapping[str, Any]) -> "pa.Table":
+    """For people: the deciding metric and what it costs, the best candidate first. Nothing here that is not in `candidates`."""
+    import pyarrow as pa
+
+    metric, rows = choice["metric"], []
+    for name, found in standings.items():
+        marks = [mark for mark in ("best", "chosen") if choice[mark] == name]
+        marks += ["within noise"] if name in choice["within_noise"] and not marks else []
+        scored = {key: found.summary.get(metric, {}).get(key) for key in ("mean", "low", "high")}
+        cost = {"milliseconds_p50": found.spent.milliseconds_p50, "cost_per_question": found.spent.cost_per_question}
+        rows.append({"candidate": name, **scored, **cost, "megabytes": found.megabytes, "mark": ", ".join(marks)})
+    rows.sort(key=lambda row: (row["mean"] is None, -(row["mean"] or 0.0), row["candidate"]))
+    number = dict.fromkeys(("mean", "low", "high", "milliseconds_p50", "cost_per_question", "megabytes"), pa.float64())
+    return pa.Table.from_pylist(rows, pa.schema({"candidate": pa.string(), **number, "mark": pa.string()}))
 
 
 def _leaders(standings: Mapping[str, Standing]) -> dict[str, Standing]:

@@ -17,15 +17,18 @@ from .refusals import TrainingError
 MANIFEST = "manifest.json"
 LOG = "training_log.json"
 ASIDE = "set_aside"
+WEIGHTS = ("adapter_model.safetensors", "model.safetensors", "model.safetensors.index.json")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Where to resume: the newest complete checkpoint, or None for the start; `notes` say what was set aside and why."""
+    """Where to resume: the newest complete checkpoint, or None for the start; `notes` say what was set aside and why.
+    `ranks` processes saved it; if others resume it, it has to be made universal first."""
 
     path: Path | None
     step: int
     notes: tuple[str, ...]
+    ranks: int | None = None
 
 
 def seal(folder: Path, **facts: Any) -> None:
@@ -40,12 +43,12 @@ def seal(folder: Path, **facts: Any) -> None:
         raise TrainingError(f"{folder}: is sealed already; two runs write to one folder")
 
 
-def seal_checkpoint(folder: Path, step: int, ranks: int) -> None:
+def seal_checkpoint(folder: Path, step: int, ranks: int, precision: str = "fp32") -> None:
     """Seal a training state of `ranks` processes. Raises `TrainingError` if a file that resuming needs is missing."""
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     if missing := needed(folder, ranks) - present:
         raise TrainingError(f"{folder}: {sorted(missing)[0]} was not written; the checkpoint is not kept")
-    seal(folder, step=step, ranks=ranks)
+    seal(folder, step=step, ranks=ranks, precision=precision)
 
 
 def needed(folder: Path, ranks: int) -> set[str]:
@@ -59,15 +62,15 @@ def needed(folder: Path, ranks: int) -> set[str]:
     models = {f"zero_pp_rank_{rank}_{shared}" for rank in range(ranks)} if split else {shared}
     optimizers = {f"{kind}zero_pp_rank_{rank}_mp_rank_00_optim_states.pt" for rank in range(ranks)}
     random = {f"rng_state_{rank}.pth" for rank in range(ranks)} if ranks > 1 else {"rng_state.pth"}
-    rest = {"latest", "trainer_state.json", "scheduler.pt", "adapter_model.safetensors", LOG}
+    weights = next((name for name in WEIGHTS if (folder / name).is_file()), WEIGHTS[0])
+    rest = {"latest", "trainer_state.json", "scheduler.pt", weights, LOG}
     return rest | random | {f"{tag}/{name}" for name in models | optimizers}
 
 
 def problem(folder: Path) -> str | None:
     """Why this sealed folder must not be used, or None."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
-        listed = manifest["files"]
+        listed = manifest(folder)["files"]
     except FileNotFoundError:
         return "incomplete: it was not finished when its run ended"
     except (ValueError, KeyError, TypeError):
@@ -81,25 +84,29 @@ def problem(folder: Path) -> str | None:
     return None
 
 
-def checkpoint_problem(folder: Path, ranks: int) -> str | None:
-    """Like `problem`, for a training state of `ranks` processes."""
+def checkpoint_problem(folder: Path) -> str | None:
+    """Like `problem`, for a training state."""
     if found := problem(folder):
         return found
-    manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
-    if manifest.get("ranks") != ranks:
-        return f"it was saved by {manifest.get('ranks')} ranks, this run has {ranks}"
-    if missing := needed(folder, ranks) - set(manifest["files"]):
+    ranks = manifest(folder).get("ranks")
+    if not isinstance(ranks, int):
+        return f"its {MANIFEST} does not say how many ranks saved it"
+    if missing := needed(folder, ranks) - set(manifest(folder)["files"]):
         return f"{sorted(missing)[0]} is missing"
     return None
 
 
-def choose(folder: Path, ranks: int) -> Choice:
+def manifest(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / MANIFEST).read_text("utf-8"))
+
+
+def choose(folder: Path) -> Choice:
     """The newest complete checkpoint below `folder`. Everything newer that is not complete is moved out of the way."""
     notes: list[str] = []
     for path in sorted(folder.glob("checkpoint-*"), key=step_of, reverse=True):
-        reason = checkpoint_problem(path, ranks)
+        reason = checkpoint_problem(path)
         if reason is None:
-            return Choice(path, step_of(path), tuple(notes))
+            return Choice(path, step_of(path), tuple(notes), manifest(path)["ranks"])
         _set_aside(path)
         notes.append(f"{path.name} was set aside, {reason}")
     return Choice(None, 0, tuple(notes))

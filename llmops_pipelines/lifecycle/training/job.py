@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..lake import files
 
@@ -18,7 +18,8 @@ class Tracking:
 
 @dataclass(frozen=True)
 class Job:
-    """One training run. `recipe` is the recipe without its base; `resume_from` is a checked checkpoint or None."""
+    """One training run. `recipe` is the recipe without its base; `resume_from` is a checked checkpoint, saved by
+    `resume_ranks` processes, or None."""
 
     fingerprint: str
     work: Path
@@ -28,8 +29,18 @@ class Job:
     recipe: dict[str, Any]
     deepspeed: dict[str, Any]
     resume_from: Path | None
+    resume_ranks: int | None
     notes: tuple[str, ...]
     tracking: Tracking | None
+
+    @property
+    def kind(self) -> Literal["adapter", "model"]:
+        """What the result holds, and the name of its folder."""
+        return "model" if self.recipe["method"] == "full" else "adapter"
+
+    @property
+    def world(self) -> int:
+        return self.recipe["ranks"] * self.recipe["nodes"]
 
     @property
     def checkpoints(self) -> Path:
@@ -37,7 +48,7 @@ class Job:
 
     @property
     def result(self) -> Path:
-        """Appears when training is complete: adapter/, training_log.json, outcome.json, sealed."""
+        """Appears when training is complete: adapter/ or model/, training_log.json, outcome.json, sealed."""
         return self.work / "result"
 
     @property
@@ -46,12 +57,12 @@ class Job:
         return self.work / "failure.json"
 
     @property
-    def lock(self) -> Path:
-        return self.work / "process.lock"
-
-    @property
     def file(self) -> Path:
         return self.work / "job.json"
+
+    def lock(self, node: int = 0) -> Path:
+        """Held by the process that started the ranks of this machine."""
+        return self.work / ("process.lock" if node == 0 else f"process-{node}.lock")
 
     def save(self) -> Path:
         plain = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}

@@ -16,13 +16,15 @@ METRICS = ("loss", "learning_rate", "tokens_per_second")
 
 @dataclass(frozen=True)
 class Point:
-    """One optimizer step. `seconds` since training began, kills and resumes not counted."""
+    """One optimizer step. `seconds` and `tokens` (of all ranks, without padding) since training began, what a kill cost
+    not counted."""
 
     step: int
     loss: float
     learning_rate: float
     tokens_per_second: float
     seconds: float
+    tokens: int = 0
 
 
 @dataclass
@@ -41,18 +43,24 @@ class Progress:
         self.points = list(points)
         self._start = self._last = self._reported = self.clock()
         self._steps_before, self._seconds_before = len(points), points[-1].seconds if points else 0.0
+        self._tokens = points[-1].tokens if points else 0
         self._waiting: list[Point] = []
 
     def step(self, step: int, loss: float, learning_rate: float, tokens: int) -> None:
         """Take note of a step that just ended after reading `tokens` tokens."""
         now = self.clock()
         speed = tokens / max(now - self._last, 1e-9)
-        point = Point(step, loss, learning_rate, round(speed, 1), round(self._seconds_before + now - self._start, 3))
+        self._tokens += tokens
+        point = Point(step, loss, learning_rate, round(speed, 1), round(self.elapsed(now), 3), self._tokens)
         self._last = now
         self.points.append(point)
         self._waiting.append(point)
         if len(self.points) == self._steps_before + 1 or step >= self.total or now - self._reported >= self.every:
             self._report(now)
+
+    def elapsed(self, now: float | None = None) -> float:
+        """Seconds of training until now, those before a kill counted as far as a checkpoint kept them."""
+        return self._seconds_before + (self.clock() if now is None else now) - self._start
 
     def flush(self) -> None:
         if self._waiting:

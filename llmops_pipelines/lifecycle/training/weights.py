@@ -25,8 +25,8 @@ READ = (
 )
 
 
-def base_model(lake: Lake, base: "BaseModelWords", project: Path) -> Version:
-    """The verified base model as the version of asset "base_model".
+def base_model(lake: Lake, base: "BaseModelWords", project: Path, name: str = "base_model") -> Version:
+    """The verified base model as the version of asset `name`.
 
     json "base_model" holds the absolute `folder` and what was found there; json "files" (name -> sha256) is the identity:
     the same files elsewhere are the same base model. Raises `TrainingError` when files are missing or differ.
@@ -51,7 +51,7 @@ def base_model(lake: Lake, base: "BaseModelWords", project: Path) -> Version:
         draft.facts.update({k: v for k, v in facts.items() if v is not None}, megabytes=round(size / 1e6, 1))
 
     settings = {"folder": str(folder), "files": files, "licence": base.licence}
-    return lake.once("base_model", code=CODE, config=settings, parents=[], write=write)
+    return lake.once(name, code=CODE, config=settings, parents=[], write=write)
 
 
 def weights_digest(files: dict[str, str]) -> str:

@@ -175,3 +175,9 @@ def test_the_plot_is_drawn(bench, monkeypatch, cost):
     monkeypatch.setattr(plots, "draw_comparison", draw_comparison)
     version = compared(bench, ("slow", 24, 900.0, cost), ("fast", 23, 10.0))
     assert imread(version.file("comparison.png")).shape[1] == 900
+
+
+def test_people_see_the_best_first_and_what_was_chosen(bench):
+    version = compared(bench, ("slow", 30, 900.0), ("quick", 29, 9.0), ("poor", 3, 1.0))
+    seen = [(row["candidate"], row["mark"]) for row in version.table("standings").to_pylist()]
+    assert seen == [("slow", "best"), ("quick", "chosen"), ("poor", "")]

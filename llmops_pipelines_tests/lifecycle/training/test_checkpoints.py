@@ -34,12 +34,12 @@ def home(tmp_path):
 def test_the_newest_complete_checkpoint_is_chosen(home):
     for step in (5, 100, 20):
         write_checkpoint(home, step)
-    choice = checkpoints.choose(home, ranks=2)
-    assert (choice.path, choice.step, choice.notes) == (home / "checkpoint-100", 100, ())
+    choice = checkpoints.choose(home)
+    assert choice == checkpoints.Choice(home / "checkpoint-100", 100, (), ranks=2)
 
 
 def test_without_checkpoints_training_starts_from_the_start(home):
-    assert checkpoints.choose(home, ranks=2) == checkpoints.Choice(None, 0, ())
+    assert checkpoints.choose(home) == checkpoints.Choice(None, 0, ())
 
 
 def damage_manifest(folder):
@@ -87,18 +87,33 @@ def pretend_without_random_state(folder):
 def test_a_harmed_checkpoint_is_named_set_aside_and_not_used(home, harm, reason):
     write_checkpoint(home, 5)
     harm(write_checkpoint(home, 10))
-    choice = checkpoints.choose(home, ranks=2)
+    choice = checkpoints.choose(home)
     assert choice.step == 5
     assert len(choice.notes) == 1 and choice.notes[0].startswith("checkpoint-10 was set aside") and reason in choice.notes[0]
     assert (home.parent / "set_aside" / "checkpoint-10.0").is_dir()
     write_checkpoint(home, 10)  # the same step can be saved again
-    assert checkpoints.choose(home, ranks=2).step == 10
+    assert checkpoints.choose(home).step == 10
 
 
-def test_another_number_of_ranks_cannot_resume(home):
+def say_nothing_of_ranks(folder):
+    (folder / "manifest.json").unlink()
+    checkpoints.seal(folder, step=10)
+
+
+def test_a_checkpoint_knows_how_many_ranks_saved_it(home):
     write_checkpoint(home, 5)
-    choice = checkpoints.choose(home, ranks=4)
-    assert choice.path is None and "saved by 2 ranks, this run has 4" in choice.notes[0]
+    say_nothing_of_ranks(write_checkpoint(home, 10))
+    choice = checkpoints.choose(home)
+    assert (choice.step, choice.ranks) == (5, 2) and "does not say how many ranks" in choice.notes[0]
+
+
+@pytest.mark.parametrize("weights", ["model.safetensors", "model.safetensors.index.json"])
+def test_the_weights_of_a_whole_model_do_as_well_as_those_of_an_adapter(home, weights):
+    folder = write_checkpoint(home, 5, seal=False, without=["adapter_model.safetensors"])
+    with pytest.raises(TrainingError, match="adapter_model.safetensors was not written"):
+        checkpoints.seal_checkpoint(folder, 5, ranks=2)
+    (folder / weights).write_text("weights")
+    checkpoints.seal_checkpoint(folder, 5, ranks=2)
 
 
 @pytest.mark.parametrize("lost", ["rng_state_1.pth", f"global_step5/{SHARDS[1]}", "trainer_state.json", checkpoints.LOG])

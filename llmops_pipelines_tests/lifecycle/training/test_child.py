@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,22 +13,20 @@ import dagster as dg
 import pytest
 
 from llmops_pipelines.lifecycle.lake import files
-from llmops_pipelines.lifecycle.training import Tracking, TrainingError, checkpoint_is_sound, guard, truth
+from llmops_pipelines.lifecycle.training import Tracking, TrainingError, checkpoint_is_sound, guard
+from llmops_pipelines.lifecycle.training import command as second
 from llmops_pipelines.lifecycle.training.job import Job
 
 from . import tiny
+from .warm import free_port
 
 pytestmark = pytest.mark.slow
 ROWS = 240  # 60 steps of two ranks and two rows: long enough to be killed in
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny") / "model"
-    # in another process: torch and its warnings stay out of this one
-    make = f"from {tiny.__name__} import *; make_model(Path({str(folder)!r}))"
-    subprocess.run([sys.executable, "-W", "ignore", "-c", make], check=True, capture_output=True)
-    return folder
+def model(tiny_model):
+    return tiny_model
 
 
 def mlflow_run(home: Path) -> Tracking:
@@ -99,16 +96,12 @@ def test_dagster_and_mlflow_watched_it(undisturbed):
 
 
 def test_a_killed_run_resumes_and_learns_the_same(undisturbed, model, tmp_path):
-    starter = subprocess.Popen(
-        [sys.executable, "-m", tiny.__name__, str(tmp_path), str(model), str(ROWS)], cwd=tiny.PROJECT, start_new_session=True
-    )
-    sealed = wait_for(lambda: next((tmp_path / "training").glob("*/checkpoints/checkpoint-10/manifest.json"), None))
-    os.killpg(starter.pid, signal.SIGKILL)
+    starter, work = begun(tmp_path, model)
+    starter.kill()  # it alone: its processes are to notice by themselves
     starter.wait()
-    work = sealed.parents[2]
     assert not (work / "result").exists(), "it was to be killed in the middle"
     with guard.hold(work / "process.lock", seconds=10):
-        assert wait_for(lambda: not ranks_alive(work), seconds=10)
+        assert wait_for(lambda: not alive(work), seconds=10)
     (work / "checkpoints" / "checkpoint-999").mkdir()  # what a save that was cut short leaves
     lines = []
 
@@ -123,6 +116,40 @@ def test_a_killed_run_resumes_and_learns_the_same(undisturbed, model, tmp_path):
     assert resumed.digest == whole.digest, "and the same adapter, byte for byte"
 
 
+@pytest.mark.parametrize("victim", ["torchrun", "a rank"])
+def test_when_one_process_dies_all_do(victim, model, tmp_path):
+    starter, work = begun(tmp_path, model)
+    torchrun = guard.holder(work / "process.lock")
+    os.kill(torchrun if victim == "torchrun" else next(each for each in alive(work) if each != torchrun), signal.SIGKILL)
+    assert starter.wait(30) != 0
+    assert wait_for(lambda: not alive(work), seconds=10) and not (work / "result").exists()
+
+
+def test_two_machines_train_as_one(model, tmp_path):
+    """Both are this one; the second is started as a person would start it."""
+    said = []
+
+    def run(command, variables):
+        job = Path(command[-2])
+        said.extend(json.loads(job.read_text())["notes"])
+        with subprocess.Popen([sys.executable, "-m", second.__name__, str(job), "1"], cwd=tiny.PROJECT) as other:
+            tiny.subprocess_run(command, variables)
+            assert other.wait(20) == 0
+
+    words = {"ranks": 1, "nodes": 2, "rendezvous": f"127.0.0.1:{free_port()}"}
+    made = tiny.train_in(tmp_path, model, run, **words)
+    assert checkpoint_is_sound(made)[0] and made.facts["ranks"] == 2 and made.facts["steps"] == 10
+    assert said[0].startswith("waiting for the other machines; start on each: python -m llmops_pipelines.lifecycle.training")
+
+
+def begun(home, model):
+    """The process that wants the training, and the folder of a training that has come to its tenth step."""
+    command = [sys.executable, "-m", tiny.__name__, str(home), str(model), str(ROWS)]
+    starter = subprocess.Popen(command, cwd=tiny.PROJECT, stderr=subprocess.DEVNULL)
+    sealed = wait_for(lambda: next((home / "training").glob("*/checkpoints/checkpoint-10/manifest.json"), None))
+    return starter, sealed.parents[2]
+
+
 def wait_for(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -132,13 +159,13 @@ def wait_for(condition, seconds=60):
     raise AssertionError(f"not within {seconds} s")
 
 
-def ranks_alive(work: Path) -> list[str]:
-    """Processes of any rank that still have this job on their command line."""
+def alive(work: Path) -> list[int]:
+    """Processes that have this job on their command line: torchrun and the ranks."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             if str(work / "job.json").encode() in path.read_bytes():
-                found.append(path.parent.name)
+                found.append(int(path.parent.name))
         except OSError:
             continue
     return found
@@ -158,7 +185,7 @@ def test_a_long_example_is_refused_before_training(model, tmp_path):
 
 def test_plain_data_parallel_instead_of_deepspeed_is_refused(model, tmp_path):
     def run(command, variables):
-        job = Path(command[-1])
+        job = Path(command[-2])
         job.write_bytes(files.to_json({**json.loads(job.read_text()), "deepspeed": {}}))
         tiny.subprocess_run(command, variables)
 
@@ -166,43 +193,6 @@ def test_plain_data_parallel_instead_of_deepspeed_is_refused(model, tmp_path):
         tiny.train_in(tmp_path, model, run)
 
 
-def test_an_adapter_that_does_nothing_or_is_no_number_is_found_out(undisturbed, model, tmp_path):
-    """Bad controls of the examination, against the good adapter of the undisturbed run."""
-    version, _, _ = undisturbed
-    shutil.copytree(version.file("adapter"), tmp_path / "good")
-    examine = f"""
-import json, sys, torch, warnings
-from pathlib import Path
-from safetensors.torch import load_file, save_file
-from peft import PeftModel
-from transformers import AutoModelForCausalLM
-from llmops_pipelines.lifecycle.training import truth
-home, model, prompts = Path({str(tmp_path)!r}), Path({str(model)!r}), [[5, 6, 7], [9, 8]]
-def memory(adapter):
-    return truth.probe(PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model), home / adapter), prompts, "cpu")
-def variant(name, change):
-    (home / name).mkdir()
-    (home / name / "adapter_config.json").write_bytes((home / "good" / "adapter_config.json").read_bytes())
-    tensors = load_file(home / "good" / "adapter_model.safetensors")
-    save_file({{key: change(key, value) for key, value in tensors.items()}}, home / name / "adapter_model.safetensors")
-variant("nothing", lambda key, value: value * 0 if "lora_B" in key else value)
-variant("nan", lambda key, value: value * float("nan"))
-good = memory("good")
-look = lambda name, trained: truth.examine(home / name, model, trained, prompts, "fp32", "cpu")
-print(json.dumps([look("good", good), look("nothing", memory("nothing")), look("nan", good), look("nothing", good)]))
-"""
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", examine], check=True, capture_output=True, text=True)
-    good, nothing, nan, other = json.loads(done.stdout.splitlines()[-1])
-    questions = ("every_tensor_is_finite", "the_adapter_changes_answers", "the_saved_adapter_answers_like_the_trained_one")
-    assert set(questions) <= set(truth.ANSWERS)
-    assert [[answers[question] for question in questions] for answers in (good, nothing, nan, other)] == [
-        [True, True, True],
-        [True, False, True],
-        [False, False, False],
-        [True, False, False],
-    ]
-
-
 def test_the_job_file_round_trips(tmp_path):
-    job = Job("f" * 64, tmp_path, tmp_path, {"a": "b"}, tmp_path / "e", {}, {}, tmp_path / "c", ("n",), Tracking("u", "r"))
+    job = Job("f" * 64, tmp_path, tmp_path, {"a": "b"}, tmp_path / "e", {}, {}, tmp_path / "c", 2, ("n",), Tracking("u", "r"))
     assert Job.read(job.save()) == job

@@ -10,6 +10,7 @@ import pytest
 
 from llmops_pipelines.lifecycle.lake import Version, files
 from llmops_pipelines.lifecycle.training import Tracking, TrainingError, checkpoint_is_sound, checkpoints, guard, launch, truth
+from llmops_pipelines.lifecycle.training.command import CHILD
 from llmops_pipelines.lifecycle.training.job import Job
 
 from . import tiny
@@ -28,15 +29,16 @@ class Played:
         self.starts, self.answers = [], answers
 
     def __call__(self, command, variables):
-        job = Job.read(files.Path(command[-1]))
+        job = Job.read(files.Path(command[-2]))
         self.starts.append((command, variables, job))
-        adapter = job.work / "staging" / "adapter"
-        adapter.mkdir(parents=True)
-        (adapter / "adapter_model.safetensors").write_bytes(b"weights")
-        (adapter / "adapter_config.json").write_text("{}")
+        saved = job.work / "staging" / job.kind
+        saved.mkdir(parents=True)
+        (saved / ("model.safetensors" if job.kind == "model" else "adapter_model.safetensors")).write_bytes(b"weights")
+        (saved / "adapter_config.json").write_text("{}")
         answers = dict.fromkeys(truth.ANSWERS, True) | {"change_on_probes": 0.5}
-        answers["adapter_sha256"] = truth.file_digest(adapter / "adapter_model.safetensors")
-        outcome = {"engine": truth.ENGINE, "steps": 1, "truth": answers | self.answers, "facts": {"loss_last": 2.5}}
+        answers[f"{job.kind}_sha256"] = truth.digest_of(saved, job.kind)
+        outcome = {"engine": truth.ENGINE, "steps": 1, "ended_by": "epochs", "facts": {"loss_last": 2.5}}
+        outcome["truth"] = answers | self.answers
         row = {"step": 1, "loss": 2.5, "learning_rate": 0.1, "tokens_per_second": 9.0, "seconds": 0.1}
         (job.work / "staging" / "outcome.json").write_bytes(files.to_json(outcome))
         (job.work / "staging" / checkpoints.LOG).write_bytes(files.to_json([row]))
@@ -47,7 +49,7 @@ class Played:
 def failing(sentence=None, refused=True):
     def run(command, variables):
         if sentence:
-            Job.read(files.Path(command[-1])).failure.write_bytes(files.to_json({"sentence": sentence, "refused": refused}))
+            Job.read(files.Path(command[-2])).failure.write_bytes(files.to_json({"sentence": sentence, "refused": refused}))
         raise subprocess.CalledProcessError(1, command)
 
     return run
@@ -62,10 +64,37 @@ def test_a_checkpoint_is_published_with_what_it_was_made_of(tmp_path, model):
     made = tiny.train_in(tmp_path, model, play)
     parts = made.json("checkpoint")
     assert parts["base_weights_sha256"] == tiny.recipe(model).base.sha256 and parts["engine"] == "DeepSpeedEngine"
-    assert set(parts) >= {"adapter_sha256", "examples_digest", "recipe_digest", "base_digest"}
+    assert set(parts) >= {"adapter_sha256", "examples_digest", "recipe_digest", "base_digest"} and parts["kind"] == "adapter"
     assert made.has("adapter/adapter_model.safetensors") and made.table("training_log").to_pylist()[0]["loss"] == 2.5
     assert made.parents.keys() == {"base_model", "training_examples"} and made.facts["loss_last"] == 2.5
     assert list((tmp_path / "training").glob("*/")) == [], "optimizer states are removed once the adapter is published"
+
+
+def test_a_whole_model_is_published_under_the_name_of_its_recipe(tmp_path, model):
+    made = tiny.train_in(tmp_path, model, Played(), method="full", name="checkpoint/quick_full")
+    parts = made.json("checkpoint")
+    assert (made.asset, parts["kind"], parts["method"]) == ("checkpoint/quick_full", "model", "full")
+    assert made.has("model/model.safetensors") and len(parts["model_sha256"]) == 64 and "adapter_sha256" not in parts
+    assert checkpoint_is_sound(made)[0]
+
+
+def test_preference_pairs_are_read_from_their_own_table(tmp_path, model):
+    play = Played()
+    made = tiny.train_in(tmp_path, model, play, method="dpo")
+    assert made.parents.keys() == {"base_model", "preference_pairs"}
+    assert play.starts[0][2].examples.name == "preference_pairs.parquet"
+
+
+def test_other_ranks_with_the_same_batch_are_told_who_saved(tmp_path, model):
+    with pytest.raises(TrainingError):
+        tiny.train_in(tmp_path, model, failing())
+    (work,) = (tmp_path / "training").glob("*/")
+    write_checkpoint(work / "checkpoints", 5)
+    play = Played()
+    tiny.train_in(tmp_path, model, play, ranks=1, batch_size=4)
+    ((command, _, job),) = play.starts
+    assert (job.resume_from, job.resume_ranks) == (work / "checkpoints" / "checkpoint-5", 2)
+    assert command[command.index("--nproc-per-node") + 1] == "1"
 
 
 def test_a_finished_run_is_never_trained_again(tmp_path, model):
@@ -88,7 +117,8 @@ def test_the_job_file_says_everything(tmp_path, model):
     assert job.recipe["learning_rate"] == 1e-3 and "base" not in job.recipe
     assert job.deepspeed["zero_optimization"]["stage"] == 2
     assert (job.resume_from, job.notes, job.tracking) == (None, (), Tracking("http://mlflow", f"run of {job.fingerprint}"))
-    assert "--nproc-per-node=2" in command and "torch.distributed.run" in command and command[-2] == launch.CHILD
+    assert command[command.index("--nproc-per-node") + 1] == "2" and "torch.distributed.run" in command
+    assert command[-3:] == [CHILD, str(job.file), "0"]
     assert int(variables["OMP_NUM_THREADS"]) == max(1, len(os.sched_getaffinity(0)) // 2)
 
 
@@ -119,7 +149,7 @@ def test_a_result_that_was_not_yet_published_is_not_trained_again(tmp_path, mode
 def test_an_altered_result_is_trained_again(tmp_path, model):
     def killed_and_altered(command, variables):
         Played()(command, variables)
-        (Job.read(files.Path(command[-1])).result / "adapter" / "adapter_model.safetensors").write_bytes(b"other")
+        (Job.read(files.Path(command[-2])).result / "adapter" / "adapter_model.safetensors").write_bytes(b"other")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -18,6 +18,7 @@ STAGES = ["lake", "compute", "corpus", "index", "datasets", "training", "evaluat
 HEAVY = {
     "torch", "transformers", "peft", "deepspeed", "trl", "datasets", "sentence_transformers", "mlflow", "ragas", "ray",
     "pandas", "pyarrow", "numpy", "matplotlib", "sklearn", "scipy", "deltalake", "qdrant_client", "qdrant_edge", "trafilatura",
+    "optuna", "torchao", "ir_measures",
 }  # fmt: skip
 CHILD = PACKAGE / "lifecycle" / "training" / "child.py"  # the training process itself; nothing imports it
 

@@ -74,6 +74,11 @@ def build(product: Product) -> list:
         connect = vector_store.connector(words.index)
         return check_result(stage.checks.nobody_sees_what_is_not_theirs(index, chunks, connect))
 
+    @product.check("index", blocking=False)
+    def the_graph_finds_enough(index: Version) -> dg.AssetCheckResult:
+        """The graph finds at least 0.99 of the exact ten nearest passages; else every passage is looked at, which is slow."""
+        return check_result(stage.checks.the_graph_finds_enough(index), warn=True)
+
     return [
         chunks,
         embeddings,
@@ -83,4 +88,5 @@ def build(product: Product) -> list:
         the_embedder_is_faithful,
         every_chunk_is_indexed,
         nobody_sees_what_is_not_theirs,
+        the_graph_finds_enough,
     ]

@@ -83,3 +83,32 @@ def test_a_copy_of_the_file_is_a_second_product(project):
     keys = {key.path[0] for key in both.resolve_asset_graph().get_all_asset_keys()}
     assert keys == {"quickstart", "second"}
     assert both.resolve_job_def("second__reindex_job").name == "second__reindex_job"
+
+
+EVERYTHING = """
+candidates:
+  - {name: small, model: tuned, compression: int8}
+  - {name: preferred, model: tuned, recipe: configs/recipes/quickstart_dpo.yaml}
+evaluation:
+  bias: {}
+  tasks: {names: [mine], folder: configs/quickstart}
+  judge: {endpoint: {url: "http://127.0.0.1:1/v1", model: judge, max_tokens: 1024}}
+gate:
+  metric: token_f1
+"""
+
+
+def test_what_the_yaml_asks_for_joins_the_graph(project, tmp_path):
+    file = tmp_path / "everything.yaml"
+    words = (project / "configs" / "pipelines" / "quickstart.yaml").read_text("utf-8")
+    more = "training:\n  feedback: {path: configs/quickstart/feedback}\n  embedder: configs/recipes/quickstart_embedder.yaml\n"
+    words = words.replace("training:\n", more).replace("gate:\n", EVERYTHING, 1).replace("  metric: token_f1\n", "", 1)
+    file.write_text(words, "utf-8")
+    definitions = graph([product("everything", file, project)], resources(project))
+    assets = definitions.resolve_asset_graph()
+    named = {key.path[-1] for key in assets.get_all_asset_keys()}
+    asked = {"checkpoint_quickstart_dpo", "preference_pairs", "embedder_pairs", "hard_negatives", "embedder"}
+    assert asked | {"compressed", "bias", "task_scores", "judge"} <= named
+    parents = {key.path[-1] for key in assets.get(dg.AssetKey(["everything", "answers"])).parent_keys}
+    assert {"checkpoint", "checkpoint_quickstart_dpo", "base_model", "compressed"} <= parents
+    assert definitions.resolve_job_def("everything__retrain_job")

@@ -57,7 +57,7 @@ def discover(lake: "Lake", source: "Source", cleaning: "Cleaning", project: Path
     identity = _identity(source, listing.files)
     if current and identity and (last.identity, last.fingerprint) == (identity, current.fingerprint):
         return current
-    blobs, hashed = _blobs(lake, listing.files, last)
+    blobs, read = _blobs(lake, listing.files, last)
     live = [Raw(f.uri, f.suffix, f.size, blob, f.rows, False) for f, blob in zip(listing.files, blobs, strict=True)]
     before = [Raw(**row) for row in current.table().to_pylist()] if current else []
     snapshot = digest([[raw.uri, raw.blob] for raw in live])
@@ -70,9 +70,9 @@ def discover(lake: "Lake", source: "Source", cleaning: "Cleaning", project: Path
         draft.table(ASSET, _table(sorted([*live, *gone])))
         draft.json("source", _described(source))
         draft.facts.update(_facts(live, gone, before, snapshot))
-        draft.facts.update(hashed=hashed, reused_hashes=len(live) - hashed, **listing.counts)
+        draft.facts.update(hashed=len(read), reused_hashes=len(live) - len(read), **listing.counts)
 
-    for folder in {blob_path(lake, blob).parent for blob in blobs if blob} if hashed else ():
+    for folder in {blob_path(lake, blob).parent for blob in read if blob}:
         files.sync_directory(folder)  # the version must not outlive the bytes that it names
     config = {"source": _described(source), "rows": digest([vars(raw) for raw in sorted([*live, *gone])])}
     version = lake.once(asset, code=CODE, config=config, parents=[], write=write)
@@ -122,8 +122,8 @@ def _identity(source: "Source", found: tuple[Found, ...]) -> str:
     return digest([CODE, _described(source), [[file.uri, file.stamp] for file in found]])
 
 
-def _blobs(lake: "Lake", found: tuple[Found, ...], last: LastLook) -> tuple[list[str], int]:
-    """sha256 of each file ("" when unreadable), and how many were read for it. Unchanged files are known by their stamp."""
+def _blobs(lake: "Lake", found: tuple[Found, ...], last: LastLook) -> tuple[list[str], list[str]]:
+    """sha256 of each file ("" when unreadable), and of those that were read. Unchanged files are known by their stamp."""
     from concurrent.futures import ThreadPoolExecutor
 
     blobs: list[str] = []
@@ -137,7 +137,7 @@ def _blobs(lake: "Lake", found: tuple[Found, ...], last: LastLook) -> tuple[list
     with ThreadPoolExecutor(READERS) as readers:
         for place, blob in zip(unknown, readers.map(lambda place: _keep(lake, found[place]), unknown), strict=True):
             blobs[place] = blob
-    return blobs, len(unknown)
+    return blobs, [blobs[place] for place in unknown]
 
 
 def _keep(lake: "Lake", file: Found) -> str:

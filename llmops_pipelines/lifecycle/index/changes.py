@@ -24,19 +24,36 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PORTION = 5_000  # new points that are in memory at once, with vectors and texts about 40 MB
-SAMPLES = 64
+SAMPLES = 64  # rows of each kind, new and kept, that are remembered for verification
 TEXT = 5_000  # characters kept in the index of a passage
 COLUMNS = [*SAID, "start", "end", "head", "digest"]
 
 
 @dataclass
 class Changes:
-    """What a build did. `sample` are rows of chunks for verification, half of them newly written ones where there are."""
+    """What a build did. `new` and `kept` are some rows of chunks that were written and that stayed, for verification."""
 
     wanted: Holdings
-    sample: "pa.Table"
+    new: "pa.Table | None"
+    kept: "pa.Table | None"
+    written: "np.ndarray"  # packed ids
+    vectors: "dict[str, np.ndarray]"  # by text hash, of the points that were written last
     languages: Counter[str]
     counts: Counter[str]
+
+    @property
+    def are_few(self) -> bool:
+        """Most of what is wanted was there and stayed."""
+        return 2 * len(self.written) < len(self.wanted)
+
+    def sample(self, rows: int, kept: int) -> "pa.Table":
+        """At most so many rows, `kept` of them of what stayed, or more where there are fewer new ones."""
+        import pyarrow as pa
+
+        if self.new is None or self.kept is None:
+            return (self.kept if self.new is None else self.new).slice(0, rows)
+        stayed = self.kept.slice(0, max(kept, rows - self.new.num_rows))
+        return pa.concat_tables([self.new.slice(0, rows - stayed.num_rows), stayed])
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -60,18 +77,22 @@ def write(lake: Lake, writer: Writer, chunks: Version, store: Store, dimension: 
 
     before = writer.holdings()
     pass_over = _Pass(before, np.zeros(len(before), dtype=bool))
+    written, vectors = [np.zeros(0, "S16")], {}
     for rows in _portions(pass_over.fresh(chunks), PORTION):
         points = _points(lake, rows, pass_over.counts)
-        vectors = _sound_vectors(points, store, dimension)
+        made = _sound_vectors(points, store, dimension)
+        vectors = {point.text_hash: row for (point, _), row in zip(points, made, strict=True)}
         writer.remove(pass_over.changed_among(rows))
-        writer.upsert([point for point, _ in points], vectors, _sparse(points))
-        pass_over.counts["upserted"] += len(points)
+        writer.upsert([point for point, _ in points], made, _sparse(points))
+        written.append(packed_ids([point.chunk_id for point, _ in points]))
     gone = before.ids[~pass_over.seen]
     for at in range(0, len(gone), PORTION):
         writer.remove(names(gone[at : at + PORTION]))
-    pass_over.counts.update(deleted=len(gone), before=len(before))
+    upserted = np.concatenate(written)
+    pass_over.counts.update(upserted=len(upserted), deleted=len(gone), before=len(before))
     wanted = Holdings.of(pass_over.held, place)
-    return Changes(wanted, pass_over.sample(), pass_over.languages, pass_over.counts)
+    new, kept = (pass_over.samples[key].rows for key in (True, False))
+    return Changes(wanted, new, kept, upserted, vectors, pass_over.languages, pass_over.counts)
 
 
 def wanted_holdings(chunks: Version) -> Holdings:
@@ -108,19 +129,9 @@ class _Pass:
             self.seen[at[same]] = True
             same[same] = self.before.digests[at[same]] == digests[same]
             for new, sample in self.samples.items():
-                sample.add(rows, digests, np.flatnonzero(same != new))
+                sample.add(rows, digests ^ self.before.salt, np.flatnonzero(same != new))
             if not same.all():
                 yield told(rows.take(np.flatnonzero(~same)))
-
-    def sample(self) -> "pa.Table":
-        """At most SAMPLES rows, half of them new ones as far as there are both."""
-        import pyarrow as pa
-
-        new, old = (self.samples[key].rows for key in (True, False))
-        if new is None or old is None:
-            return old if new is None else new
-        kept = old.slice(0, max(SAMPLES // 2, SAMPLES - new.num_rows))
-        return pa.concat_tables([new.slice(0, SAMPLES - kept.num_rows), kept])
 
     def changed_among(self, rows: "pa.Table") -> list[str]:
         ids = rows.column("chunk_id").to_pylist()
@@ -129,20 +140,21 @@ class _Pass:
 
 @dataclass
 class _Sample:
-    """The rows with the lowest digests: chance, but the same for the same chunks."""
+    """The rows with the lowest marks. Those are chance and the same in each attempt, but others in the next version, so that
+    in time every chunk is looked at."""
 
-    digests: "np.ndarray | None" = None
+    marks: "np.ndarray | None" = None
     rows: "pa.Table | None" = None
 
-    def add(self, rows: "pa.Table", digests: "np.ndarray", chosen: "np.ndarray") -> None:
+    def add(self, rows: "pa.Table", marks: "np.ndarray", chosen: "np.ndarray") -> None:
         import numpy as np
         import pyarrow as pa
 
-        chosen = chosen[np.argsort(digests[chosen], kind="stable")[:SAMPLES]]
-        both = digests[chosen] if self.digests is None else np.concatenate([self.digests, digests[chosen]])
+        chosen = chosen[np.argsort(marks[chosen], kind="stable")[:SAMPLES]]
+        both = marks[chosen] if self.marks is None else np.concatenate([self.marks, marks[chosen]])
         table = rows.take(chosen) if self.rows is None else pa.concat_tables([self.rows, rows.take(chosen)])
         lowest = np.argsort(both, kind="stable")[:SAMPLES]
-        self.digests, self.rows = both[lowest], table.take(lowest)
+        self.marks, self.rows = both[lowest], table.take(lowest)
 
 
 def _said(rows: "pa.Table") -> list[list[Any]]:

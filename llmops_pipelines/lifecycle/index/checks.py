@@ -9,19 +9,23 @@ from llmops_pipelines.lifecycle.lake import Lake, Version
 from .changes import wanted_holdings
 from .embedders.soundness import COLLAPSED, faults
 from .embedding import vector_store, vectors_of
-from .engines.contract import EVERYTHING, Reader, Where
+from .engines.contract import EVERYTHING, EXACTLY, Reader, Where
+from .engines.holdings import Holdings
 from .errors import IndexingError
 from .search.retrieval import open_reader
+from .verification import held_now
 
 if TYPE_CHECKING:
     from .indexing import Connect
 
 SHOWN = 3  # chunk ids in a message
+SAMPLES = 64  # chunks of which is asked what the engine says of them
 
 
 def every_chunk_is_indexed(index: Version, chunks: Version, connect: "Connect | None" = None) -> tuple[bool, dict[str, Any]]:
-    """The engine holds exactly the chunks, and says of each what is true now. Without `connect` a server's index is judged by
-    what was verified when it was published."""
+    """The engine holds exactly the chunks, and says of each what is true now: every id is asked for, and of a sample all that
+    is said, as of each chunk when it was written. Without `connect` a server's index is judged by what was verified when it
+    was published."""
     where = index.json("index")
     wanted = wanted_holdings(chunks)
     shown: dict[str, Any] = {"chunks": len(wanted), "collection": where["collection"], "sequence": where["sequence"]}
@@ -30,7 +34,7 @@ def every_chunk_is_indexed(index: Version, chunks: Version, connect: "Connect | 
         return same and len(wanted) > 0, shown | {"indexed": where["count"], "asked": "the record of the last build"}
     try:
         with closing(open_reader(index, connect)) as reader:
-            held, count = reader.holdings(), reader.count(EVERYTHING)
+            held, count = _held(reader, index), reader.count(EVERYTHING)
     except IndexingError as error:
         return False, shown | {"indexed": 0, "problem": str(error)}
     differing = wanted.differing(held)
@@ -43,6 +47,14 @@ def every_chunk_is_indexed(index: Version, chunks: Version, connect: "Connect | 
     if differing:
         shown["differing"] = ", ".join(differing[:SHOWN])
     return len(wanted) > 0 and not differing and count == len(wanted), shown
+
+
+def _held(reader: Reader, index: Version) -> Holdings:
+    """Every id is asked of the engine; what it says of each is what was verified when the version was made, and a sample."""
+    if not index.has("holdings.parquet"):
+        return reader.holdings()
+    recorded = Holdings.of_table(index.table("holdings"))
+    return held_now(reader, recorded, recorded.sample(SAMPLES), index.json("index")["collection"])
 
 
 def nobody_sees_what_is_not_theirs(
@@ -97,3 +109,9 @@ def vectors_are_sound(lake: Lake, embeddings: Version) -> tuple[bool, dict[str, 
     if unsound:
         shown["first_unsound"] = first
     return count > 0 and not unsound and (count < 3 or length <= COLLAPSED), shown
+
+
+def the_graph_finds_enough(index: Version) -> tuple[bool, dict[str, Any]]:
+    """Whether questions are answered by the graph. Where it finds too little, every passage is looked at."""
+    recall = index.json("index")["recall"]
+    return recall["ef"] != EXACTLY, {"looked_at_per_search": recall["ef"] or "every passage", "recall_at_10": recall["at_10"]}

@@ -163,13 +163,14 @@ def _embed_missing(lake: Lake, store: Store, chunks: Version, embedder: Embedder
     if place == "endpoint" or (place != "cpu" and isinstance(compute, Local)):
         stage, compute = _Embed(embedder), HERE
     for rows in chunks.batches("chunks", COLUMNS, rows=WINDOW):
+        position = {text_hash: row for row, text_hash in enumerate(rows.column("text_hash").to_pylist())}
         made: list[pa.RecordBatch] = []
         for batch in compute.map(stage, _batches(lake, store, rows, TEXTS_AT_ONCE[place])):
             made.append(batch)
             if sum(map(len, made)) >= STORED_AT_ONCE:
-                _append(store, made)
+                _append(store, made, position)
                 made = []
-        _append(store, made)
+        _append(store, made, position)
 
 
 def _batches(lake: Lake, store: Store, rows: "pa.RecordBatch", count: int) -> "Iterator[pa.RecordBatch]":
@@ -206,7 +207,7 @@ def _check_probes(store: Store, embedder: Embedder) -> None:
     hashes = [text_digest(f"probe\n{text}") for text in PROBES]
     if store.missing(hashes):
         names = ["text_hash", "vector"]
-        _append(store, [pa.RecordBatch.from_arrays([pa.array(hashes), _as_column(made)], names=names)])
+        store.append(pa.Table.from_arrays([pa.array(hashes), _as_column(made)], names=names))
         return
     worst = float((vectors_of(store, hashes, embedder.dimension) * made).sum(axis=1).min())
     if not worst >= SAME:
@@ -222,8 +223,11 @@ def _as_column(made: "np.ndarray") -> "pa.FixedSizeListArray":
     return pa.FixedSizeListArray.from_arrays(pa.array(made.reshape(-1), pa.float32()), made.shape[1])
 
 
-def _append(store: Store, made: "list[pa.RecordBatch]") -> None:
+def _append(store: Store, made: "list[pa.RecordBatch]", position: dict[str, int]) -> None:
+    """In the order of chunks: vectors of one document are read together, and then lie together."""
     import pyarrow as pa
 
     if made:
-        store.append(pa.Table.from_batches(made))
+        table = pa.Table.from_batches(made)
+        rows = [position[text_hash] for text_hash in table.column("text_hash").to_pylist()]
+        store.append(table.take(sorted(range(len(rows)), key=rows.__getitem__)))

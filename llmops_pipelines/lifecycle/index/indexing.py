@@ -6,7 +6,7 @@ Nothing is visible before `verification` has asked the engine itself. What a bui
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llmops_pipelines.config.pipeline import Index
 from llmops_pipelines.lifecycle.lake import Draft, Lake, Version
@@ -15,11 +15,11 @@ from llmops_pipelines.lifecycle.lake.versions import DamagedVersion
 
 from .changes import Changes, write
 from .embedding import vector_store
-from .engines.contract import LAYOUT, Writer
+from .engines.contract import EFS, LAYOUT, Writer
 from .engines.holdings import Holdings
 from .errors import IndexingError
 from .search import lexical
-from .verification import verify
+from .verification import Recall, Verified, verify
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -89,10 +89,16 @@ def build(lake: Lake, chunks: Version, embeddings: Version, settings: Index, con
 def _write(lake: Lake, draft: Draft, chunks: Version, plan: Plan, connect: Connect | None) -> None:
     if not chunks.rows():
         raise IndexingError(f"{plan.place}: there are no chunks to index; the published index stays as it is")
-    writer = _edge_writer(lake, draft, plan) if plan.engine == "edge" else _server_writer(lake, plan, connect)
-    with closing(writer):
-        changes, verified = _apply(lake, writer, chunks, plan)
-        sequence = writer.seal(changes.wanted.contents_digest)
+    before = _base(lake, plan) if plan.engine == "edge" else None
+    writer = _edge_writer(draft, plan, before) if plan.engine == "edge" else _server_writer(lake, plan, connect)
+    try:
+        with closing(writer):
+            changes, verified = _apply(lake, writer, chunks, plan, _recall_of(before))
+            sequence = writer.seal(changes.wanted.contents_digest)
+    except IndexingError:
+        if before:
+            lake.distrust(before)  # it may be the base that is damaged: the next run looks at its bytes, and does without it
+        raise
     content = {
         "count": len(changes.wanted),
         "ids_digest": changes.wanted.ids_digest,
@@ -102,30 +108,43 @@ def _write(lake: Lake, draft: Draft, chunks: Version, plan: Plan, connect: Conne
     draft.json("content", content)
     draft.table("holdings", changes.wanted.table(), data=False)
     where = {"engine": plan.engine, "collection": plan.collection, "sequence": sequence, "dimension": plan.dimension}
-    where |= {"languages": dict(sorted(changes.languages.items())), "quantization": plan.quantization, "ef": verified["ef"]}
+    where |= {"languages": dict(sorted(changes.languages.items())), "quantization": plan.quantization}
+    where |= {"ef": verified.recall.ef, "recall": verified.recall.described()}
     draft.json("index", content | where, data=False)  # the same content may stand at another place: that is no other data
-    draft.facts.update(changes.facts, **verified, engine=plan.engine, collection=plan.collection, sequence=sequence)
+    draft.facts.update(changes.facts, **verified.facts, engine=plan.engine, collection=plan.collection, sequence=sequence)
     if copied := getattr(writer, "copied", None):
         draft.facts["base_taken_by"] = copied
 
 
-def _apply(lake: Lake, writer: Writer, chunks: Version, plan: Plan) -> tuple[Changes, dict[str, Any]]:
-    """Bring the writer from what it holds to the chunks, and verify. Returns what was done and the facts of verification."""
+def _apply(lake: Lake, writer: Writer, chunks: Version, plan: Plan, recall: Recall | None = None) -> tuple[Changes, Verified]:
+    """Bring the writer from what it holds to the chunks, and verify. `recall` is that of the graph it started from."""
     store = vector_store(lake, plan.embedder)
     changes = write(lake, writer, chunks, store, plan.dimension, plan.place)
-    with closing(writer.reader()) as reader:
-        return changes, verify(lake, reader, changes, store, plan.dimension, plan.place)
+    with closing(writer.reader(recall.ef if recall else EFS[0])) as reader:
+        last = None if writer.rebuilt else recall
+        return changes, verify(lake, reader, changes, store, plan.dimension, plan.place, last)
 
 
-def _edge_writer(lake: Lake, draft: Draft, plan: Plan) -> Writer:
-    from .engines.edge import EdgeWriter
-
+def _base(lake: Lake, plan: Plan) -> Version | None:
+    """The current version, where that is of this plan. Without one a build starts from nothing: the result is the same."""
     try:
         before = lake.current("index")
     except DamagedVersion:
-        before = None  # then from nothing: the result is the same
+        return None
+    same = before and all(before.json("index")[key] == getattr(plan, key) for key in ("engine", "collection"))
+    return before if same else None
+
+
+def _recall_of(before: Version | None) -> Recall | None:
+    measured = before.json("index").get("recall") if before else None
+    return Recall(**measured) if measured else None
+
+
+def _edge_writer(draft: Draft, plan: Plan, before: Version | None) -> Writer:
+    from .engines.edge import EdgeWriter
+
     place = draft.file("edge", data=False)
-    if before is None or any(before.json("index")[key] != getattr(plan, key) for key in ("engine", "collection")):
+    if before is None:
         return EdgeWriter(place, plan.dimension, None, plan.quantization)
     known = Holdings.of_table(before.table("holdings")) if before.has("holdings.parquet") else None
     return EdgeWriter(place, plan.dimension, before.file("edge"), plan.quantization, known)

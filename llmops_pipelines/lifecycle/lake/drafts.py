@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +75,8 @@ class Draft:
     def seal(self, **identity: Any) -> dict[str, Any]:
         """Hash every file and write the manifest, last."""
         names = sorted(p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file())
-        hashes = {name: file_digest(self.path / name) for name in names}
+        with ThreadPoolExecutor() as threads:
+            hashes = dict(zip(names, threads.map(lambda name: file_digest(self.path / name), names), strict=True))
         data = {n: h for n, h in hashes.items() if n not in self.aside and n.split("/")[0] not in self.aside}
         aside = sorted(hashes.keys() - data.keys())
         written = files.to_json({**identity, "files": hashes, "aside": aside, "digest": digest(data), "facts": self.facts})

@@ -7,10 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .places import Places
 
-GROUP = 1_024  # rows of a Parquet row group: the least that one lookup reads
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+GROUP = 1_024  # rows of a Parquet row group at most: the least that one lookup reads
+COLUMN_BYTES = 2**17  # of a column in it, on average: smaller pieces cost more to open than to read
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,9 @@ class Store:
         from deltalake import WriterProperties, write_deltalake
 
         if table.num_rows:
-            properties = WriterProperties(compression="ZSTD", max_row_group_size=GROUP)
+            columns = sum(_columns(field.type) for field in table.schema)
+            rows = max(1, min(GROUP, COLUMN_BYTES * columns * table.num_rows // max(table.nbytes, 1)))
+            properties = WriterProperties(compression="ZSTD", max_row_group_size=rows)
             write_deltalake(str(self.path), table, mode="append", writer_properties=properties)
 
     def take(self, keys: Iterable[str], columns: list[str] | None = None):
@@ -70,6 +77,12 @@ class Store:
         places = _opened(self.path, self.key, first)
         places.refresh()
         return places
+
+
+def _columns(kind: "pa.DataType") -> int:
+    """How many columns of a Parquet file a value of this type takes."""
+    fields = [kind.field(at) for at in range(kind.num_fields)]
+    return sum(_columns(field.type) for field in fields) or 1
 
 
 @lru_cache(maxsize=32)

@@ -4,7 +4,9 @@ import shutil
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from types import SimpleNamespace
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +17,8 @@ from llmops_pipelines.lifecycle import index
 from llmops_pipelines.lifecycle.index import IndexingError, changes
 from llmops_pipelines.lifecycle.index.checks import every_chunk_is_indexed, nobody_sees_what_is_not_theirs, vectors_are_sound
 from llmops_pipelines.lifecycle.index.engines import drop
-from llmops_pipelines.lifecycle.index.engines.contract import Where
-from llmops_pipelines.lifecycle.index.engines.edge import EdgeReader
+from llmops_pipelines.lifecycle.index.engines.contract import DENSE, Where
+from llmops_pipelines.lifecycle.index.engines.edge import TAGS, EdgeReader, EdgeWriter
 from llmops_pipelines.lifecycle.index.engines.holdings import Holdings
 from llmops_pipelines.lifecycle.index.search.retrieval import open_reader
 from llmops_pipelines.lifecycle.lake import Lake
@@ -228,6 +230,91 @@ def test_an_engine_that_finds_nothing_is_not_published(lake, chunks, embedded, m
     cut = chunks(ONE)
     with pytest.raises(IndexingError, match="4 of 4 chunks are not found by their own vector"):
         index.build(lake, cut, embedded(cut), Index(), None, "isles")
+
+
+def spoil_writer(monkeypatch, name: str, spoilt) -> None:
+    complete = getattr(EdgeWriter, name)
+    monkeypatch.setattr(EdgeWriter, name, lambda self, *given: complete(self, *spoilt(*given)))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda m: spoil_writer(m, "remove", lambda ids: (ids[1:],)), "holds 21 chunks, 20 were to be there"),
+        (lambda m: spoil_writer(m, "upsert", lambda points, v, s: (points[1:], v[1:], s[1:])), "holds 19 chunks, 20"),
+        (
+            lambda m: spoil_writer(m, "upsert", lambda points, v, s: ([replace(p, licence="MIT") for p in points], v, s)),
+            "holds 20 chunks, 20 were to be there, the first that differs is",
+        ),
+        (lambda m: spoil_writer(m, "upsert", lambda points, v, s: (points, v[::-1], s)), "the vector of chunk"),
+    ],
+)
+def test_a_small_change_that_an_engine_gets_wrong_is_not_published(lake, chunks, embedded, monkeypatch, spoil, said) -> None:
+    """What was there before is not asked for one by one; what a build did is, and every id."""
+    many = {f"g/{n}.md": FERRY for n in range(9)}
+    before, after = (chunks(many | {"g/light.md": LIGHT + more}) for more in ("", " It turns."))
+    lake.point(index.build(lake, before, embedded(before), Index(), None, "isles"))
+    vectors = embedded(after)
+    with monkeypatch.context() as spoilt:
+        spoil(spoilt)
+        with pytest.raises(IndexingError, match=said):
+            index.build(lake, after, vectors, Index(), None, "isles")
+    second = index.build(lake, after, vectors, Index(), None, "isles")
+    assert second.facts["built"] == "incremental" and every_chunk_is_indexed(second, after)[0]
+
+
+def test_recall_is_measured_again_after_enough_changes(lake, chunks, embedded) -> None:
+    texts = {f"g/{n}.md": f"# Quay {n}\n\nThe quay of number {n}." for n in range(20)}
+    ago = []
+    for number in range(4):
+        cut = chunks(texts | {f"h/{n}.md": f"# Crane {n}\n\nThe crane of number {n}." for n in range(number)})
+        version = index.build(lake, cut, embedded(cut), Index(), None, "isles")
+        lake.point(version)
+        ago.append(version.facts["recall_measured_changes_ago"])
+    assert ago == [0, 1, 2, 0]  # a tenth of 20 may have changed since
+    assert version.json("index")["recall"] == {"at_10": 1.0, "ef": 96, "points": 23, "changed": 0}
+
+
+@pytest.mark.parametrize("damage", ["a point is gone", "a point too many", "another group"])
+def test_what_happened_to_an_index_after_it_was_made_is_seen(lake, chunks, embedded, damage) -> None:
+    from qdrant_edge import EdgeShard, Point, UpdateOperation
+
+    cut = chunks(ONE)
+    version = index.build(lake, cut, embedded(cut), Index(), None, "isles")
+    assert every_chunk_is_indexed(version, cut)[0]
+    first = cut.table().column("chunk_id")[0].as_py()
+    with closing(EdgeShard.load(str(version.file("edge")))) as shard:
+        shard.update(
+            {
+                "a point is gone": UpdateOperation.delete_points([first]),
+                "a point too many": UpdateOperation.upsert_points([Point(str(uuid4()), {DENSE: [1.0] * 8}, {})]),
+                "another group": UpdateOperation.set_payload(
+                    [first], {TAGS: ["access guests", "source g", "language en", "trust trusted"]}
+                ),
+            }[damage]
+        )
+    passed, shown = every_chunk_is_indexed(version, cut)
+    assert not passed and shown["differing"]
+
+
+def test_a_base_that_was_damaged_unseen_is_found_by_the_next_build_and_done_without_by_the_one_after(
+    lake, chunks, embedded
+) -> None:
+    from qdrant_edge import EdgeShard, UpdateOperation
+
+    before, after = chunks(ONE), chunks(ONE | {"g/quay.md": QUAY})
+    version = index.build(lake, before, embedded(before), Index(), None, "isles")
+    lake.point(version)
+    one = before.table().column("chunk_id")[0].as_py()
+    sizes = {path: path.stat().st_size for path in version.path.rglob("*") if path.is_file()}
+    with closing(EdgeShard.load(str(version.file("edge")))) as shard:
+        shard.update(UpdateOperation.set_payload([one], {TAGS: ["access guests", "source g", "language en", "trust trusted"]}))
+    assert sizes == {path: path.stat().st_size for path in sizes}  # so that nobody hashes it again
+    vectors = embedded(after)
+    with pytest.raises(IndexingError, match=f"the first that differs is {one}"):
+        index.build(Lake(lake.root, "isles"), after, vectors, Index(), None, "isles")
+    second = index.build(Lake(lake.root, "isles"), after, vectors, Index(), None, "isles")
+    assert second.facts["built"] == "cold" and every_chunk_is_indexed(second, after)[0]
 
 
 def test_another_embedder_is_another_collection(lake, chunks, embedded) -> None:

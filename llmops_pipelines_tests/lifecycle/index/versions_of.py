@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from llmops_pipelines.lifecycle.index.engines.collection import Collection
-from llmops_pipelines.lifecycle.index.engines.contract import EVERYTHING, Point, Reader, Writer
+from llmops_pipelines.lifecycle.index.engines.contract import EVERYTHING, Found, Point, Reader, Writer
 from llmops_pipelines.lifecycle.index.engines.edge import EdgeReader, EdgeWriter
 from llmops_pipelines.lifecycle.index.engines.holdings import Holdings, packed_digests, packed_ids
 from llmops_pipelines.lifecycle.index.engines.server import ServerReader, ServerWriter
@@ -75,6 +75,12 @@ def held(reader: Reader) -> Holdings:
         return found
     finally:
         reader.close()
+
+
+def said_of(reader: Reader, hits: Sequence[Found]) -> list[Point]:
+    """What the index says of what was found, in that order."""
+    points = reader.points([hit.chunk_id for hit in hits], EVERYTHING)
+    return [points[hit.chunk_id] for hit in hits]
 
 
 class EdgeVersions:

@@ -1,6 +1,7 @@
 """A store keeps one row per content hash, for ever."""
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from llmops_pipelines.lifecycle.lake import Lake
@@ -93,3 +94,12 @@ def test_keys_that_begin_alike_are_told_apart(store):
     store.append(pa.table({"content_hash": ["a" * 64], "text": ["one"]}))
     with pytest.raises(KeyError, match="another key"):
         store.take(["a" * 16 + "b" * 48])
+
+
+def test_a_lookup_of_long_rows_reads_few_of_them(store):
+    keys = [str(n) for n in range(300)]
+    store.append(pa.table({"content_hash": keys, "text": ["x" * 9_000] * 300}))
+    (file,) = store.path.glob("*.parquet")
+    footer = pq.ParquetFile(file).metadata
+    assert footer.num_rows == 300 and footer.row_group(0).num_rows < 32
+    assert store.take(["299", "0"]).column("content_hash").to_pylist() == ["299", "0"]

@@ -17,14 +17,21 @@ if TYPE_CHECKING:
 
     from .holdings import Holdings
 
-LAYOUT = 2  # of points and their vectors; another one is another collection
+LAYOUT = 3  # of points and their vectors; another one is another collection
 DENSE, SPARSE = "dense", "bm25"  # names of the two vectors of each point
 KEYWORDS = ("doc_id", "source", "access", "language", "trust")  # payload fields with an index
 FACETS = ("doc_id", "source", "language", "trust")  # not access: it would tell which groups there are
 EVERYBODY = "*"  # the access group that everybody is in; no name of a group can be this
 PAYLOAD_BYTES = 32 * 1024
 LABEL = 300  # characters kept in the index of a title or heading path
-EFS = (96, 192, 384, 768)  # passages that a graph search looks at: the first with which a version finds enough is kept with it
+EXACTLY = 0  # instead of a graph search: every passage is looked at
+EFS = (
+    96,
+    192,
+    384,
+    768,
+    EXACTLY,
+)  # passages that a search looks at: the first with which a version finds enough is kept with it
 
 
 @dataclass(frozen=True)
@@ -146,11 +153,11 @@ EVERYTHING = Where(groups=None)
 
 @dataclass(frozen=True)
 class Found:
-    """A chunk that was found; `score` is the cosine, -1 to 1, or the BM25 score, above 0."""
+    """A chunk that was found; `score` is the cosine, -1 to 1, or the BM25 score, above 0. What is said of it is asked of
+    `Reader.points`, for those that are read: conversion of a payload costs more than finding it."""
 
     chunk_id: str
     score: float
-    point: Point
 
 
 class Reader(Protocol):
@@ -163,6 +170,9 @@ class Reader(Protocol):
 
     def facet(self, field: str, where: Where) -> dict[str, int]:
         """Values of one of FACETS and how many points have each, the most frequent ones."""
+
+    def ids(self) -> "np.ndarray":
+        """S16 [n], ascending: the packed chunk ids of everything that is here. A tenth of the work of `holdings`."""
 
     def holdings(self) -> "Holdings":
         """Chunk ids and point digests of everything that is here."""
@@ -186,6 +196,8 @@ class Reader(Protocol):
 class Writer(Protocol):
     """The next version, visible to nobody until `seal`. Vectors must be sound before they come here."""
 
+    rebuilt: bool  # whether `reader` made a graph anew: what was measured on the one before then says nothing
+
     def holdings(self) -> "Holdings":
         """What the new version starts from."""
 
@@ -195,8 +207,8 @@ class Writer(Protocol):
     def upsert(self, points: Sequence[Point], vectors: "np.ndarray", sparse: Sequence[Sparse]) -> None:
         """Add chunks; a chunk that changed is removed first. May be repeated."""
 
-    def reader(self) -> Reader:
-        """Finish writing durably and read what was written, as readers will."""
+    def reader(self, ef: int = EFS[0]) -> Reader:
+        """Finish writing and read what was written, as readers will."""
 
     def seal(self, contents: str) -> int:
         """Make the version visible whose holdings were verified to have this digest. Returns its sequence number."""

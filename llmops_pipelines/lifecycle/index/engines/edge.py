@@ -1,6 +1,7 @@
 """Qdrant Edge: the engine in this process. One sealed directory per version, made from a copy of the one before.
 
-The write-ahead log is off: `flush` before publishing is what makes a version durable, and several processes may then read it.
+The write-ahead log is off: a shard is flushed when it is closed, and its files reach the disk before a version is published;
+several processes may then read it.
 """
 
 import json
@@ -9,22 +10,25 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .contract import DENSE, EFS, EVERYTHING, FACETS, KEYWORDS, SPARSE, Found, Point, Sparse, Where
+from ..errors import IndexingError
+from .contract import DENSE, EFS, EVERYTHING, EXACTLY, FACETS, SPARSE, Found, Point, Sparse, Where
 from .files import copy_shard, require_room
 from .holdings import Holdings, packed_digests, packed_ids
 
 if TYPE_CHECKING:
     import numpy as np
-    from qdrant_edge import EdgeConfig, EdgeShard, Filter, ScoredPoint, SearchParams
+    from qdrant_edge import EdgeConfig, EdgeShard, Filter, Record, SearchParams
 
 PAGE = 10_000  # points per scroll
 BATCH = 500  # points per request: the numbers of more of them no longer fit into the processor's cache as Python objects
 GRAPH_ABOVE = 20_000  # points; below, exact search takes under 2 ms
-FACET_VALUES = 10_000
+FACET_VALUES = 100_000  # of all tags together
 GRAPH_KB = 10_000  # of vectors; a part of the index (or what a filter leaves of it) that is smaller is searched exactly
 M, EF_CONSTRUCT = 16, 128  # of the graph; benchmarks/vector_store.py shows what they buy
 OVERSAMPLING = 3.0  # how many times k candidates are compared again with their whole vectors, where those are quantized
 SAID = "said"  # one payload field for all that is never filtered on: conversion to the engine costs 6 µs per field
+TAGS = "tags"  # one for all but the document that is: each index of a field is 13 files to copy, load, flush and hash
+TAGGED = ("access", "source", "language", "trust")
 
 
 class EdgeReader:
@@ -35,6 +39,8 @@ class EdgeReader:
 
         self.ef = ef
         self._shard: EdgeShard = EdgeShard.load(str(path))
+        if TAGS not in self._shard.info().payload_schema:
+            raise IndexingError(f"{path}: this index is of an earlier layout; materialize the index again")
         self._total = _count(self._shard, None)
         self._filter: Callable[[Where], Filter | None] = lru_cache(256)(self._needed_filter)
 
@@ -46,8 +52,18 @@ class EdgeReader:
 
         if field not in FACETS:
             raise ValueError(f"facet {field!r}: one of {', '.join(FACETS)}")
-        answer = self._shard.facet(FacetRequest(field, limit=FACET_VALUES, exact=True, filter=self._filter(where)))
-        return {str(hit.value): hit.count for hit in answer.hits}
+        key = TAGS if field in TAGGED else field
+        answer = self._shard.facet(FacetRequest(key, limit=FACET_VALUES, exact=True, filter=self._filter(where)))
+        found = {str(hit.value): hit.count for hit in answer.hits}
+        if key != TAGS:
+            return found
+        return {value: count for tag, count in found.items() for name, value in [_field(tag)] if name == field}
+
+    def ids(self) -> "np.ndarray":
+        import numpy as np
+
+        found = [b"".join(each.id.bytes for each in records) for records in _scroll(self._shard, False)]
+        return np.sort(np.frombuffer(b"".join(found), "S16"))
 
     def holdings(self) -> Holdings:
         return _holdings(self._shard)
@@ -57,20 +73,24 @@ class EdgeReader:
         return {str(record.id): record.vector[DENSE] for record in found}
 
     def points(self, chunk_ids: Sequence[str], where: Where) -> dict[str, Point]:
-        from qdrant_edge import FieldCondition, Filter, HasIdCondition, MatchAny, ScrollRequest
+        from qdrant_edge import Filter, HasIdCondition, ScrollRequest
 
         if not chunk_ids:
             return {}
-        wanted = [FieldCondition(field, match=MatchAny(values)) for field, values in where.any_of().items()]
-        only = Filter(must=[HasIdCondition(set(chunk_ids)), *wanted])
-        records, _ = self._shard.scroll(ScrollRequest(limit=len(chunk_ids), filter=only, with_payload=True, with_vector=False))
+        hidden = self._filter(where)
+        if hidden is None:
+            records = self._shard.retrieve(list(chunk_ids), with_payload=True, with_vector=False)
+        else:
+            only = Filter(must=[HasIdCondition(set(chunk_ids)), hidden])
+            asked = ScrollRequest(limit=len(chunk_ids), filter=only, with_payload=True, with_vector=False)
+            records, _ = self._shard.scroll(asked)
         return {str(record.id): _point(record) for record in records}
 
     def dense(self, vectors: "np.ndarray", k: int, where: Where, *, exact: bool = False) -> list[list[Found]]:
         from qdrant_edge import QuantizationSearchParams, Query, SearchParams
 
-        again = QuantizationSearchParams(ignore=exact, rescore=True, oversampling=OVERSAMPLING)
-        params = SearchParams(hnsw_ef=max(self.ef, k), exact=exact, quantization=again)
+        again = QuantizationSearchParams(ignore=exact or self.ef == EXACTLY, rescore=True, oversampling=OVERSAMPLING)
+        params = SearchParams(hnsw_ef=max(self.ef, k), exact=exact or self.ef == EXACTLY, quantization=again)
         return self._ask([Query.Nearest(row, using=DENSE) for row in vectors.tolist()], k, where, params)
 
     def sparse(self, queries: Sequence[Sparse], k: int, where: Where) -> list[list[Found]]:
@@ -91,10 +111,10 @@ class EdgeReader:
 
         only = self._filter(where)
         asked: list[QueryRequest] = [
-            QueryRequest(limit=k, query=query, filter=only, params=params, with_payload=True) for query in queries
+            QueryRequest(limit=k, query=query, filter=only, params=params, with_payload=False) for query in queries
         ]
         answers = self._shard.query_batch(QueryBatchRequest(asked)) if asked else []
-        return [[Found(str(p.id), p.score, _point(p)) for p in points] for points in answers]
+        return [[Found(str(p.id), p.score) for p in points] for points in answers]
 
     def _needed_filter(self, where: Where) -> "Filter | None":
         """None when it would hide nothing: a filter costs the graph search more than the question itself."""
@@ -114,13 +134,13 @@ class EdgeWriter:
     ) -> None:
         from qdrant_edge import EdgeShard, PayloadSchemaType, UpdateOperation
 
-        self._path, self._known = path, known
+        self._path, self._known, self.rebuilt = path, known, base is None
         if base is None:
             require_room(path.parent, 0)
             path.mkdir(parents=True)
             self.copied = "nothing"
             self._shard: EdgeShard = EdgeShard.create(str(path), _config(dimension, quantization))
-            for field in KEYWORDS:
+            for field in ("doc_id", TAGS):
                 self._shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Keyword))
         else:
             self.copied = copy_shard(base, path)
@@ -152,12 +172,11 @@ class EdgeWriter:
             ]
             self._shard.update(UpdateOperation.upsert_points(made))
 
-    def reader(self) -> EdgeReader:
+    def reader(self, ef: int = EFS[0]) -> EdgeReader:
         if self._shard.info().points_count > GRAPH_ABOVE:
-            self._shard.optimize()  # only what grew: few new points stay beside the graph and are searched exactly
-        self._shard.flush()
-        self.close()
-        return EdgeReader(self._path)  # the first load also settles the files: later ones leave every byte as it is
+            self.rebuilt = self._shard.optimize()  # only what grew: few new points stay beside the graph, searched exactly
+        self.close()  # flushes
+        return EdgeReader(self._path, ef)  # the first load also settles the files: later ones leave every byte as it is
 
     def seal(self, contents: str) -> int:
         return 0  # the directory itself is the version
@@ -176,6 +195,7 @@ def _config(dimension: int, quantization: str) -> "EdgeConfig":
         EdgeSparseVectorParams,
         EdgeVectorParams,
         HnswIndexConfig,
+        Memory,
         Modifier,
         ScalarQuantizationConfig,
         ScalarType,
@@ -189,6 +209,7 @@ def _config(dimension: int, quantization: str) -> "EdgeConfig":
         hnsw_config=HnswIndexConfig(M, EF_CONSTRUCT, full_scan_threshold=GRAPH_KB),
         optimizers=EdgeOptimizersConfig(indexing_threshold=GRAPH_KB),
         quantization_config=int8,
+        payload_memory=Memory.Cached,  # else the first look at each of ten passages costs as much as the question
         wal_enabled=False,
     )
 
@@ -196,7 +217,17 @@ def _config(dimension: int, quantization: str) -> "EdgeConfig":
 def _filter_of(where: Where) -> "Filter":
     from qdrant_edge import FieldCondition, Filter, MatchAny
 
-    return Filter(must=[FieldCondition(field, match=MatchAny(values)) for field, values in where.any_of().items()])
+    wanted = ([_tag(field, value) for value in values] for field, values in where.any_of().items())
+    return Filter(must=[FieldCondition(TAGS, match=MatchAny(tags)) for tags in wanted])
+
+
+def _tag(field: str, value: str) -> str:
+    return f"{field} {value}"
+
+
+def _field(tag: str) -> tuple[str, str]:
+    field, _, value = tag.partition(" ")
+    return field, value
 
 
 def _count(shard: "EdgeShard", only: "Filter | None") -> int:
@@ -206,24 +237,32 @@ def _count(shard: "EdgeShard", only: "Filter | None") -> int:
 
 
 def _payload(said: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: said.pop(name) for name in (*KEYWORDS, "digest")}
-    return kept | {SAID: json.dumps(said)}  # the ASCII form: its encoder is twice as fast
+    kept = {name: said.pop(name) for name in ("doc_id", "digest")}
+    tags = [_tag("access", group) for group in said.pop("access")] + [_tag(name, said.pop(name)) for name in TAGGED[1:]]
+    return kept | {TAGS: tags, SAID: json.dumps(said)}  # the ASCII form: its encoder is twice as fast
 
 
-def _point(record: "ScoredPoint") -> Point:
+def _point(record: "Record") -> Point:
     payload = record.payload
-    return Point.of_payload(payload | json.loads(payload[SAID]))
+    tagged = [_field(tag) for tag in payload[TAGS]]
+    access = [value for field, value in tagged if field == "access"]
+    return Point.of_payload(payload | json.loads(payload[SAID]) | dict(tagged) | {"access": access})
 
 
 def _holdings(shard: "EdgeShard") -> Holdings:
+    def parts() -> Iterator[tuple["np.ndarray", "np.ndarray"]]:
+        for records in _scroll(shard, ["digest"]):
+            yield packed_ids([str(each.id) for each in records]), packed_digests([each.payload["digest"] for each in records])
+
+    return Holdings.of(parts(), "this index")
+
+
+def _scroll(shard: "EdgeShard", payload: list[str] | bool) -> "Iterator[list[Record]]":
     from qdrant_edge import ScrollRequest
 
-    def pages() -> Iterator[tuple["np.ndarray", "np.ndarray"]]:
-        offset = None
-        while True:
-            records, offset = shard.scroll(ScrollRequest(offset=offset, limit=PAGE, with_payload=["digest"], with_vector=False))
-            yield packed_ids([str(each.id) for each in records]), packed_digests([each.payload["digest"] for each in records])
-            if offset is None:
-                return
-
-    return Holdings.of(pages(), "this index")
+    offset = None
+    while True:
+        records, offset = shard.scroll(ScrollRequest(offset=offset, limit=PAGE, with_payload=payload, with_vector=False))
+        yield records
+        if offset is None:
+            return

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import IndexingError
 
 ROOM = 80 * 2**20  # bytes that an empty shard maps before it holds anything
+ASIDE = ".atomicwrite"  # in the names of what the engine is about to rename
 FICLONE = 0x40049409  # ioctl of Linux: the new file shares the blocks of the old one until either is written
 
 
@@ -16,17 +17,18 @@ def copy_shard(base: Path, path: Path) -> str:
 
     Never hard links: a writer changes files in place. A reader that opens the base may be renaming its settings meanwhile.
     """
-    written = sum(file.stat().st_blocks * 512 for file in base.glob("segments/**/*.*") if ".atomicwrite" not in str(file))
-    require_room(path.parent, written)
-    shared: set[bool] = set()
-
-    def copy(source: str, target: str) -> None:
-        shared.add(_reflink(source, target))
-        if False in shared:
-            _copy_without_holes(source, target)
-
-    shutil.copytree(base, path, copy_function=copy, ignore=shutil.ignore_patterns(".atomicwrite*"))
-    return "bytes" if False in shared else "reflink"
+    found = [(Path(folder), names) for folder, _, names in os.walk(base) if ASIDE not in folder]
+    files = [folder / name for folder, names in found for name in names if ASIDE not in name]
+    require_room(path.parent, sum(file.stat().st_blocks * 512 for file in files))
+    for folder, _ in found:
+        (path / folder.relative_to(base)).mkdir()
+    shares = True
+    for file in files:
+        target = path / file.relative_to(base)
+        shares = shares and _reflink(file, target)
+        if not shares:
+            _copy_without_holes(file, target)
+    return "reflink" if shares else "bytes"
 
 
 def require_room(path: Path, needed: int) -> None:
@@ -38,8 +40,8 @@ def require_room(path: Path, needed: int) -> None:
         )
 
 
-def _reflink(source: str, target: str) -> bool:
-    with Path(source).open("rb") as read, Path(target).open("wb") as write:
+def _reflink(source: Path, target: Path) -> bool:
+    with source.open("rb") as read, target.open("wb") as write:
         try:
             fcntl.ioctl(write.fileno(), FICLONE, read.fileno())
         except OSError:  # another file system, or two of them
@@ -47,9 +49,9 @@ def _reflink(source: str, target: str) -> bool:
         return True
 
 
-def _copy_without_holes(source: str, target: str) -> None:
+def _copy_without_holes(source: Path, target: Path) -> None:
     """Copy what is written of a file. Shards map 69 MB ahead of which a small index fills one."""
-    with Path(source).open("rb") as read, Path(target).open("wb") as write:
+    with source.open("rb") as read, target.open("wb") as write:
         size = os.fstat(read.fileno()).st_size
         os.ftruncate(write.fileno(), size)
         at = 0

@@ -71,6 +71,19 @@ class Holdings:
         """sha256 of ids and digests: what a version holds, whoever wrote it and in whatever order."""
         return sha256(self.ids.tobytes() + self.digests.astype(">u8").tobytes()).hexdigest()
 
+    def sample(self, count: int) -> "np.ndarray":
+        """At most so many packed ids: chance, the same for the same holdings, and others for other ones."""
+        import numpy as np
+
+        return self.ids[np.argsort(self.digests ^ self.salt, kind="stable")[:count]]
+
+    @cached_property
+    def salt(self) -> "np.uint64":
+        """A number that follows from the contents."""
+        import numpy as np
+
+        return np.uint64(int(self.contents_digest[:16], 16))
+
     def find(self, ids: "np.ndarray") -> "np.ndarray":
         """int64 [n]: the place of each id here, -1 where there is none."""
         import numpy as np

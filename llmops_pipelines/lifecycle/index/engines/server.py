@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import IndexingError
 from .collection import Collection
-from .contract import DENSE, EFS, EVERYTHING, FACETS, KEYWORDS, LAYOUT, SPARSE, Found, Point, Sparse, Where
+from .contract import DENSE, EFS, EVERYTHING, EXACTLY, FACETS, KEYWORDS, LAYOUT, SPARSE, Found, Point, Sparse, Where
 from .holdings import Holdings, packed_digests, packed_ids
 from .lives import OPEN, alive, born_after, ended_after, of_chunks
 
@@ -56,6 +56,12 @@ class ServerReader:
         answer = self._ask("facet", call, key=field, facet_filter=only, limit=FACET_VALUES, exact=True)
         return {str(hit.value): hit.count for hit in answer.hits}
 
+    def ids(self) -> "np.ndarray":
+        import numpy as np
+
+        records = self._collection.scroll(alive(self._sequence, EVERYTHING), ["chunk_id"])
+        return np.sort(packed_ids([record.payload["chunk_id"] for record in records]))
+
     def holdings(self) -> Holdings:
         return _holdings(self._collection, self._sequence)
 
@@ -70,8 +76,8 @@ class ServerReader:
     def dense(self, vectors: "np.ndarray", k: int, where: Where, *, exact: bool = False) -> list[list[Found]]:
         from qdrant_client.models import QuantizationSearchParams, SearchParams
 
-        again = QuantizationSearchParams(ignore=exact, rescore=True, oversampling=OVERSAMPLING)
-        params = SearchParams(hnsw_ef=max(self.ef, k), exact=exact, quantization=again)
+        again = QuantizationSearchParams(ignore=exact or self.ef == EXACTLY, rescore=True, oversampling=OVERSAMPLING)
+        params = SearchParams(hnsw_ef=max(self.ef, k), exact=exact or self.ef == EXACTLY, quantization=again)
         return self._search(vectors.tolist(), DENSE, k, where, params)
 
     def sparse(self, queries: Sequence[Sparse], k: int, where: Where) -> list[list[Found]]:
@@ -94,7 +100,8 @@ class ServerReader:
 
         only = alive(self._sequence, where)
         asked = [
-            QueryRequest(query=query, using=using, filter=only, limit=k, params=params, with_payload=True) for query in queries
+            QueryRequest(query=query, using=using, filter=only, limit=k, params=params, with_payload=["chunk_id"])
+            for query in queries
         ]
         call = self._collection.client.query_batch_points
         answers = [
@@ -120,6 +127,8 @@ class ServerWriter:
 
     `identity` (fingerprints of embedder and chunker, and the like) is kept with the collection; another one is refused.
     """
+
+    rebuilt = True  # for all that is known here: a server works on its graphs when it likes
 
     def __init__(
         self,
@@ -181,8 +190,8 @@ class ServerWriter:
             what = f"upsert {len(made)} chunks from {points[at].chunk_id}"
             self._write(what, self._collection.client.upsert, points=made, wait=True)
 
-    def reader(self) -> ServerReader:
-        return ServerReader(self._collection, self._sequence)
+    def reader(self, ef: int = EFS[0]) -> ServerReader:
+        return ServerReader(self._collection, self._sequence, ef=ef)
 
     def seal(self, contents: str) -> int:
         self._require_claim()
@@ -296,4 +305,4 @@ def _holdings(collection: Collection, sequence: int) -> Holdings:
 
 
 def _found(point: Any) -> Found:
-    return Found(point.payload["chunk_id"], point.score, Point.of_payload(point.payload))
+    return Found(point.payload["chunk_id"], point.score)

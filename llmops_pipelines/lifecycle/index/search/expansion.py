@@ -28,7 +28,7 @@ def contexts(reader: Reader, points: Sequence[Point], chunker: str, expand: Expa
         {step: _name(point, chunker, step) for step in range(-reach, reach + 1) if step and point.ordinal + step >= 0}
         for point in points
     ]
-    seen = _points(reader, sorted({name for row in around for name in row.values()}), where.visible())
+    seen = points_of(reader, sorted({name for row in around for name in row.values()}), where.visible())
     beside = [{step: seen[name] for step, name in row.items() if name in seen} for row in around]
     return [_text(point, row, expand) for point, row in zip(points, beside, strict=True)]
 
@@ -37,7 +37,8 @@ def _name(point: Point, chunker: str, step: int) -> str:
     return chunk_id(point.doc_id, point.content_hash, chunker, point.ordinal + step)
 
 
-def _points(reader: Reader, chunk_ids: list[str], where: Where) -> dict[str, Point]:
+def points_of(reader: Reader, chunk_ids: list[str], where: Where) -> dict[str, Point]:
+    """Those of the chunks that are here and may be seen."""
     found: dict[str, Point] = {}
     for at in range(0, len(chunk_ids), IDS_AT_ONCE):
         found |= reader.points(chunk_ids[at : at + IDS_AT_ONCE], where)

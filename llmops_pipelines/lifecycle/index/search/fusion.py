@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 CODE = "fusion-1"
 
+Ranked = list[tuple[Found, float]]  # candidates of a question with their mixed score, best first
 Method = Literal["dense", "bm25", "hybrid", "rrf"]
 Normalisation = Literal["linear", "minmax", "deviations"]
 
@@ -89,8 +90,8 @@ def scores(pool: Pool, fusion: Fusion) -> "np.ndarray":
     return np.where(wanted, mixed, -np.inf)
 
 
-def best(pool: Pool, candidates: Sequence[Sequence[Found]], fusion: Fusion, k: int) -> list[list[tuple[Found, float]]]:
-    """The k best candidates of each question with their mixed score, best first; equal ones by chunk id."""
+def best(pool: Pool, candidates: Sequence[Sequence[Found]], fusion: Fusion, k: int) -> list[Ranked]:
+    """The k best candidates of each question; equal ones by chunk id."""
     import numpy as np
 
     mixed = scores(pool, fusion)

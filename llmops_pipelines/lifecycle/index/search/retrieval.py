@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmops_pipelines.config.pipeline import Embeddings, Reranker, Retrieval
 from llmops_pipelines.lifecycle.lake import Lake, Version
@@ -17,8 +17,8 @@ from ..embedders.endpoint import Secrets
 from ..engines.contract import EVERYTHING, Found, Point, Reader, Where
 from ..errors import IndexingError
 from . import lexical
-from .expansion import Expand, contexts
-from .fusion import Fusion, Method, Pool, best, pooled
+from .expansion import Expand, contexts, points_of
+from .fusion import Fusion, Method, Pool, Ranked, best, pooled
 from .reranking import CrossEncoder
 
 if TYPE_CHECKING:
@@ -47,6 +47,13 @@ class Hit:
     licence: str = ""
     trust: str = "untrusted"
     context: str = ""
+
+
+class Candidate(NamedTuple):
+    """A passage that one of the rankings holds, and what the index says of it."""
+
+    chunk_id: str
+    point: Point
 
 
 @dataclass(frozen=True)
@@ -117,17 +124,26 @@ class Retriever:
         many. Without `where` the caller is in no group. Many questions at once are faster."""
         depth = max(self.settings.fusion.candidates, self._judged(k))
         answers: list[list[Hit]] = []
-        for asked, pool, candidates in self.candidates(questions, depth, where):
-            found = best(pool, candidates, self.settings.fusion, self._judged(k))
+        for asked, pool, found in self._rankings(questions, depth, where):
+            ranked = best(pool, found, self.settings.fusion, self._judged(k))
+            points = self._points([[each for each, _ in row] for row in ranked], where)
             if self.reranker:
-                found = self._reranked(self.reranker, asked, found)
-            answers += self._hits([ranked[:k] for ranked in found], where)
+                ranked = self._reranked(self.reranker, asked, ranked, points)
+            answers += self._hits([row[:k] for row in ranked], points, where)
         return answers
 
     def candidates(
         self, questions: Sequence[str], depth: int, where: Where
+    ) -> Iterator[tuple[list[str], Pool, list[list[Candidate]]]]:
+        """Some of the questions at a time, and for each what the rankings that the settings need hold. A passage is read once,
+        of however many questions it is a candidate."""
+        for asked, pool, found in self._rankings(questions, depth, where):
+            points = self._points(found, where)
+            yield asked, pool, [[Candidate(each.chunk_id, points[each.chunk_id]) for each in row] for row in found]
+
+    def _rankings(
+        self, questions: Sequence[str], depth: int, where: Where
     ) -> Iterator[tuple[list[str], Pool, list[list[Found]]]]:
-        """Some of the questions at a time, and for each what the rankings that the settings need hold."""
         fusion = self.settings.fusion
         vectors = self.embedder.embed(list(questions)) if fusion.asks_dense and questions else None
         for at in range(0, len(questions), QUESTIONS_AT_ONCE):
@@ -161,17 +177,20 @@ class Retriever:
         found = iter(self.reader.sparse([queries[row] for row in known], depth, where) if known else [])
         return [next(found) if query.indices else [] for query in queries]
 
-    def _reranked(self, judge: CrossEncoder, asked: list[str], found: list[list[tuple[Found, float]]]):
-        pairs = [(question, ranked[0].point) for question, row in zip(asked, found, strict=True) for ranked in row]
-        judged = iter(judge.scores([question for question, _ in pairs], [_read(point) for _, point in pairs]))
-        rows = [[(each, float(next(judged))) for each, _ in row] for row in found]
-        return [sorted(row, key=lambda ranked: (-ranked[1], ranked[0].chunk_id)) for row in rows]
+    def _points(self, found: Sequence[Sequence[Found]], where: Where) -> dict[str, Point]:
+        return points_of(self.reader, list(dict.fromkeys(each.chunk_id for row in found for each in row)), where)
 
-    def _hits(self, found: list[list[tuple[Found, float]]], where: Where) -> list[list[Hit]]:
-        points = list({each.chunk_id: each.point for row in found for each, _ in row}.values())
-        texts = contexts(self.reader, points, self.where["chunker"], self.settings.expand, where)
-        context = dict(zip((point.chunk_id for point in points), texts, strict=True))
-        return [[_hit(each.point, score, context[each.chunk_id]) for each, score in row] for row in found]
+    def _reranked(self, judge: CrossEncoder, asked: list[str], ranked: list[Ranked], points: dict[str, Point]) -> list[Ranked]:
+        pairs = [(question, points[each.chunk_id]) for question, row in zip(asked, ranked, strict=True) for each, _ in row]
+        judged = iter(judge.scores([question for question, _ in pairs], [_read(point) for _, point in pairs]))
+        rows = [[(each, float(next(judged))) for each, _ in row] for row in ranked]
+        return [sorted(row, key=lambda judged: (-judged[1], judged[0].chunk_id)) for row in rows]
+
+    def _hits(self, ranked: list[Ranked], points: dict[str, Point], where: Where) -> list[list[Hit]]:
+        shown = [points[name] for name in dict.fromkeys(each.chunk_id for row in ranked for each, _ in row)]
+        texts = contexts(self.reader, shown, self.where["chunker"], self.settings.expand, where)
+        context = dict(zip((point.chunk_id for point in shown), texts, strict=True))
+        return [[_hit(points[each.chunk_id], score, context[each.chunk_id]) for each, score in row] for row in ranked]
 
 
 def open_reader(index: Version, connect: "Connect | None" = None) -> Reader:

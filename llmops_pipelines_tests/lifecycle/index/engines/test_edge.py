@@ -5,6 +5,7 @@ import mmap
 import os
 import subprocess
 import sys
+from contextlib import closing
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,11 +13,11 @@ import pytest
 
 from llmops_pipelines.lifecycle.index import IndexingError
 from llmops_pipelines.lifecycle.index.engines import edge, files
-from llmops_pipelines.lifecycle.index.engines.contract import EVERYTHING, Where
-from llmops_pipelines.lifecycle.index.verification import recall_at
+from llmops_pipelines.lifecycle.index.engines.contract import EFS, EVERYTHING, EXACTLY, Where
+from llmops_pipelines.lifecycle.index.verification import _sufficient_recall, recall_at
 
 from ..conftest import files_below
-from ..versions_of import EdgeVersions, as_held, held, point, sparse_of, vectors_of
+from ..versions_of import EdgeVersions, as_held, held, point, said_of, sparse_of, vectors_of
 
 pytestmark = pytest.mark.slow
 
@@ -124,8 +125,8 @@ def test_a_graph_finds_what_exact_search_finds_also_behind_a_filter(tmp_path, mo
     assert reader._shard.info().indexed_vectors_count >= len(points)  # else this test would compare exact with exact
     questions = spread_out(50, dimension)
     assert recall_at(reader, questions, 10) >= 0.99
-    hidden = {hit.point.access for answer in reader.dense(questions, 50, Where()) for hit in answer}
-    assert hidden == {()} and reader.count(Where()) == 1_350
+    seen = said_of(reader, [hit for answer in reader.dense(questions, 50, Where()) for hit in answer])
+    assert {point.access for point in seen} == {()} and reader.count(Where()) == 1_350
     exact = np.argsort(-(questions[:1] @ vectors.T))[0]
     seen = [points[n].chunk_id for n in exact if not points[n].access][:10]
     (found,) = reader.dense(questions[:1], 10, Where())
@@ -136,7 +137,7 @@ def test_a_graph_finds_what_exact_search_finds_also_behind_a_filter(tmp_path, mo
     writer.remove([p.chunk_id for p in points[:5]])
     writer.upsert([point("new", "a new passage")], -vectors[:1], sparse_of([point("new", "a new passage")]))
     reader = writer.reader()  # beside the graph, found at once
-    assert reader.dense(-vectors[:1], 1, EVERYTHING)[0][0].point.text == "a new passage"
+    assert said_of(reader, reader.dense(-vectors[:1], 1, EVERYTHING)[0])[0].text == "a new passage"
     assert reader.dense(vectors[:1], 1, EVERYTHING)[0][0].chunk_id != points[0].chunk_id
     assert reader.count(EVERYTHING) == len(points) - 4
     reader.close()
@@ -148,3 +149,33 @@ def test_recall_can_be_bad() -> None:
     answers = {False: [[hit(0.9), hit(0.2)]], True: [[hit(0.9), hit(0.8)]]}
     reader = SimpleNamespace(dense=lambda vectors, k, where, exact=False: answers[exact])
     assert recall_at(reader, np.zeros((1, 2)), 2) == 0.5
+
+
+def test_a_graph_that_finds_too_little_is_given_up_for_exact_search() -> None:
+    """Vectors without any order, as of a broken model, are the graph's worst case; a search must be right all the same."""
+
+    class Reader:
+        ef = EFS[0]
+
+        def dense(self, vectors, k, where, exact=False):
+            score = 0.9 if exact or self.ef == EXACTLY else 0.1
+            return [[SimpleNamespace(score=score)]]
+
+    reader = Reader()
+    assert _sufficient_recall(reader, np.zeros((1, 2)), "here") == 1.0
+    assert reader.ef == EXACTLY
+
+
+def test_an_exact_reader_asks_no_graph(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(edge, "GRAPH_ABOVE", 1_000)
+    monkeypatch.setattr(edge, "GRAPH_KB", 64)
+    points = many(1_500)
+    vectors = np.random.default_rng(3).normal(size=(len(points), 128)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    writer = edge.EdgeWriter(tmp_path / "1", 128, None, "none")
+    writer.upsert(points, vectors, sparse_of(points))
+    questions = vectors[:60] + vectors[60:120]
+    with closing(writer.reader(ef=10)) as reader:
+        assert recall_at(reader, questions, 10) < 0.99  # the bad control
+        reader.ef = EXACTLY
+        assert recall_at(reader, questions, 10) == 1.0

@@ -13,7 +13,7 @@ from llmops_pipelines.lifecycle.index.engines.contract import EVERYTHING, Where
 from llmops_pipelines.lifecycle.index.engines.holdings import Holdings, names, packed_ids
 from llmops_pipelines.lifecycle.index.search import lexical
 
-from ..versions_of import EdgeVersions, ServerVersions, as_held, held, point, vectors_of
+from ..versions_of import EdgeVersions, ServerVersions, as_held, held, point, said_of, vectors_of
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +78,7 @@ def test_search_finds_the_nearest_of_its_own_version(versions) -> None:
             order = sorted(points, key=lambda p: -float(vectors_of([p])[0] @ vectors_of(one[:1])[0]))
             assert [hit.chunk_id for hit in hits] == [p.chunk_id for p in order[:3]]
             assert (hits[0].chunk_id == one[0].chunk_id) == (expected is not None)
-            assert hits[0].point == order[0]
+            assert said_of(reader, hits) == order[:3]
         assert reader.dense(np.zeros((0, 8), dtype=np.float32), 3, EVERYTHING) == []
         reader.close()
 
@@ -89,8 +89,8 @@ def test_words_find_the_passages_that_have_them(versions) -> None:
     lamp, light, nothing = reader.sparse(
         lexical.question_vectors(["lamp", "lamp of the lighthouse", "zeppelin"]), 9, EVERYTHING
     )
-    assert {hit.point.text for hit in lamp} == {"lighthouse lamp", "ferry lamp", "ferry lamp ferry"}
-    assert light[0].point.text == "lighthouse lamp" and light[0].score > light[1].score > 0
+    assert {point.text for point in said_of(reader, lamp)} == {"lighthouse lamp", "ferry lamp", "ferry lamp ferry"}
+    assert said_of(reader, light)[0].text == "lighthouse lamp" and light[0].score > light[1].score > 0
     assert nothing == [] == reader.sparse([], 3, EVERYTHING)
     reader.close()
 
@@ -104,7 +104,7 @@ def test_rare_words_count_more_than_frequent_ones_of_the_same_version(versions) 
     for version, points, rare in ((first, one, "lamp"), (second, two, "ferry")):
         reader = versions.open(version, points)
         (hits,) = reader.sparse(lexical.question_vectors(["ferry lamp"]), 9, EVERYTHING)
-        assert hits[0].point.text == rare and hits[0].score > 2 * hits[1].score
+        assert said_of(reader, hits)[0].text == rare and hits[0].score > 2 * hits[1].score
         reader.close()
 
 

@@ -16,7 +16,7 @@ WAYS = [
 
 
 def ranking(**scores: float) -> list[Found]:
-    return [Found(name, score, None) for name, score in scores.items()]  # type: ignore[arg-type]
+    return [Found(name, score) for name, score in scores.items()]
 
 
 def order(way: Fusion, dense: list[Found], bm25: list[Found], depth: int = 100) -> list[tuple[str, float]]:

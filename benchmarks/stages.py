@@ -14,6 +14,7 @@ from llmops_pipelines.config.pipeline import Chunks, Embeddings, Index
 from llmops_pipelines.lifecycle import corpus, index
 from llmops_pipelines.lifecycle.compute import HERE, Local
 from llmops_pipelines.lifecycle.index.embedders.embedder import Embedder
+from llmops_pipelines.lifecycle.index.embedders.hardware import bf16_in_hardware
 from llmops_pipelines.lifecycle.index.embedding import PROBES
 from llmops_pipelines.lifecycle.index.engines.contract import EVERYTHING
 from llmops_pipelines.lifecycle.index.engines.edge import EdgeReader
@@ -23,6 +24,7 @@ DIMENSION = 384
 TOKENS = 128
 PIPELINE = "measured"
 SOURCE = "texts"
+PLANE = np.random.default_rng(4).normal(size=(24, DIMENSION)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,10 @@ class Built:
 def to_index(home: Path, folder: Path, *, hashed: bool = False) -> Built:
     """Documents of a folder to a searchable index. A new `Lake` each time: nothing is remembered from the run before.
 
-    `hashed`: texts are embedded by their hash, in this process; else by the default model, on all cores.
+    `hashed`: texts are embedded by their hash, in this process; else by the default model, on all cores, in bf16 where the
+    hardware has it.
     """
-    chunks, embeddings = Chunks(tokens=TOKENS), Embeddings()
+    chunks, embeddings = Chunks(tokens=TOKENS), Embeddings(precision="bf16" if bf16_in_hardware("cpu") else "fp32")
     embedded = _without_a_model() if hashed else [0]
     lake = Lake(home, PIPELINE)
     source = Source(name=SOURCE, path=str(folder), licence="various")
@@ -91,9 +94,10 @@ def _texts(embeddings: Version) -> set[str]:
 
 
 def vector_of(text: str) -> np.ndarray:
-    """A unit vector that costs nothing: a hash of the text."""
-    numbers = np.frombuffer(hashlib.shake_128(text.encode()).digest(DIMENSION), dtype=np.int8).astype(np.float32)
-    return numbers / np.linalg.norm(numbers)
+    """A unit vector that costs almost nothing: a hash of the text, near a plane of few dimensions as vectors of texts are."""
+    numbers = np.frombuffer(hashlib.shake_128(text.encode()).digest(len(PLANE)), dtype=np.int8).astype(np.float32)
+    vector = numbers @ PLANE
+    return vector / np.linalg.norm(vector)
 
 
 def _without_a_model() -> list[int]:

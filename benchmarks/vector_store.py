@@ -9,7 +9,6 @@ processor; a busy machine distorts the first. Compare ratios. Local mode needs m
 """
 
 import argparse
-import json
 import shutil
 import statistics
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import texts
 
 from llmops_pipelines.config.pipeline import Embeddings
 from llmops_pipelines.lifecycle.index import Embedder
@@ -29,7 +29,6 @@ from llmops_pipelines.lifecycle.index.engines.contract import DENSE, EVERYTHING,
 from llmops_pipelines.lifecycle.index.engines.edge import EdgeReader, EdgeWriter
 from llmops_pipelines.lifecycle.index.search import lexical
 
-PASSAGES = Path(__file__).parents[2] / "shared" / "data" / "squad" / "passages.jsonl"
 DIMENSION = 384
 PORTION = 5_000  # points that the pipeline hands over at once
 SOURCES = 10  # each holds a tenth of the points: what the filter leaves
@@ -66,10 +65,10 @@ def main() -> None:
 
 
 def made(count: int, asked: int, real: int) -> tuple[Points, np.ndarray]:
-    """Points with passages of SQuAD in turn, and questions that are near to some of them."""
+    """Points with texts of this machine's documentation in turn, and questions that are near to some of them."""
     chance = np.random.default_rng(20)
-    lines = PASSAGES.read_text("utf-8").splitlines()
-    passages = [json.loads(line) for line in lines]
+    found = texts.gather(files=max(2_000, real), megabytes=3).values()
+    passages = [{"id": f"p{number}", "title": text.split("\n", 1)[0][:80], "text": text} for number, text in enumerate(found)]
     known = embedded([row["text"][:500] for row in passages[:real]]) if real else imagined(chance, 2_000)
     pairs = chance.integers(len(known), size=(2, count + asked))
     share = chance.uniform(0.55, 0.95, size=(count + asked, 1))

@@ -82,6 +82,8 @@ class Follower(logging.Handler):
             asset = f"{step} [{materialized.partition}]" if materialized.partition else step
             seconds = time.monotonic() - self.started.pop(step) if step in self.started else None  # once for all partitions
             work, _, reason = seen.get("work", "").partition(": ")
+            if work == "not done":
+                return
             mark = {"unchanged": "=", "failed": "x"}.get(work, "+")
             done = told(seen, WORK.get(step, ())) or "done"
             line = f"  {mark} {asset:<32} { ({'=': 'unchanged', 'x': reason}.get(mark, done)) }"

@@ -13,6 +13,7 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
+from ..compute.noise import hush
 from ..lake import files
 from ..lake.digests import file_digest
 from . import arguments, budget, building, checkpoints, guard, progress, result, rows, truth, universal
@@ -20,8 +21,7 @@ from .job import Job
 from .refusals import TrainingError
 
 warnings.filterwarnings("ignore")  # libraries about libraries; ours are refusals and notes
-for name in ("torchao", "torch.utils._pytree"):  # complain while they are imported
-    logging.getLogger(name).setLevel(logging.CRITICAL)
+hush()
 gc.disable()  # collecting among half a million new objects costs a second of the imports
 
 import torch  # noqa: E402

@@ -4,7 +4,6 @@ A compressed model is a candidate of its own: here only its size and its distanc
 answers are worth is measured in `evaluation/`, on the very files made here.
 """
 
-import logging
 import shutil
 import tempfile
 import warnings
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..compute.noise import hush
 from ..lake import Draft, Lake, Version
 from ..lake.digests import file_digest
 from .refusals import TrainingError
@@ -58,6 +58,7 @@ def compress(lake: Lake, base: Version, checkpoint: Version | None, how: How, na
     source = _Source.of(base, checkpoint)
 
     def write(draft: Draft) -> None:
+        hush()
         folder = draft.file("model")
         with tempfile.TemporaryDirectory(dir=draft.path.parent) as beside:
             whole = Path(beside) / "whole"
@@ -86,8 +87,8 @@ def open_model(folder: Path, bf16: bool = False) -> "PreTrainedModel":
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
+    hush()
     disable_progress_bar()
-    logging.getLogger("torchao").setLevel(logging.ERROR)  # it tells of kernels for other machines
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16 if bf16 else torch.float32, **LOADED)
     return model.eval()
 

@@ -3,7 +3,7 @@
 The values that are not searched stay those of the recipe; what a trial is worth is measured by the caller of the search.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
@@ -53,8 +53,6 @@ class Search(Words):
     minutes: Annotated[float, Field(gt=0)] | None = Field(
         None, description="No trial begins after so many minutes of trials; the result then depends on the machine"
     )
-    metric: str = Field("loss", description="What `measure` gives, for tables and plots")
-    goal: Literal["lowest", "highest"] = Field("lowest", description="Which value of the metric is best")
     random_trials: Positive = Field(5, description="Trials drawn at random before the others learn from them (TPE)")
     pruner: Pruner | None = Field(None, description="Give up trials whose training loss is worse than the others'")
     seed: int = Field(0, description="Seed of the choices")

@@ -40,7 +40,8 @@ def search(
 ) -> Version:
     """Asset `name`: table `trials`, json `search` with the best, `best.yaml` (the recipe with its values), a figure.
 
-    `train_one(recipe, watch)` returns the version that `watch(run)` trained, `measure(version)` its value; both must depend
+    `train_one(recipe, watch)` returns the version that `watch(run)` trained, `measure(version)` its value (the more the
+    better); both must depend
     on nothing but the recipe and `parents`. The first trial is the recipe as it is, if it lies within the ranges. A search
     that was killed goes on where it was: ended trials are not run again, the interrupted one resumes. `told` hears of each
     ended trial, also again after a restart. Raises `TrainingError` when a range does not fit the recipe, or no trial succeeds.
@@ -139,10 +140,10 @@ def _write(draft: Draft, trials: list[Trial], recipe: Words, words: "Search", pr
     import yaml
 
     complete = [trial for trial in trials if trial.state == "complete"]
-    best = (min if words.goal == "lowest" else max)(complete, key=lambda trial: trial.value)
+    best = max(complete, key=lambda trial: trial.value)
     chosen = applied(recipe, best.parameters, project).model_dump(mode="json", exclude_unset=True)
     draft.file("best.yaml").write_text(yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True), "utf-8")
-    draft.json("search", {"metric": words.metric, "goal": words.goal, "best": _plain(best), "trials": len(trials)})
+    draft.json("search", {"best": _plain(best), "trials": len(trials)})
     columns = [("number", pa.int64()), ("state", pa.string()), ("value", pa.float64()), ("steps", pa.int64())]
     schema = pa.schema([*columns, ("checkpoint", pa.string()), ("reason", pa.string()), ("parameters", pa.string())])
     rows = [{**_plain(trial), "parameters": json.dumps(trial.parameters, sort_keys=True)} for trial in trials]
@@ -150,13 +151,13 @@ def _write(draft: Draft, trials: list[Trial], recipe: Words, words: "Search", pr
     losses = [(trial.number, step, loss) for trial in trials for step, loss in trial.losses.items()]
     names = ("number", "step", "loss")
     draft.table("losses", pa.table({name: [row[n] for row in losses] for n, name in enumerate(names)}))
-    search_plot.draw(trials, words.metric, words.goal, draft.file("trials.png", data=False))
+    search_plot.draw(trials, draft.file("trials.png", data=False))
     draft.facts |= {
         "trials": len(trials),
         "complete": len(complete),
         **{state: sum(trial.state == state for trial in trials) for state in ("given_up", "failed")},
         "best_trial": best.number,
-        f"best_{words.metric}": best.value,
+        "best_value": best.value,
         "first_trial_value": trials[0].value if trials[0].value is not None else trials[0].state,
         **{f"best_{name}": value for name, value in best.parameters.items()},
         "seconds": round(sum(trial.seconds for trial in trials), 1),

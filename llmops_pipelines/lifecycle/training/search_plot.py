@@ -10,7 +10,7 @@ SHOWN = 3  # settings
 COMPLETE, GIVEN_UP, BEST = "#1f6feb", "#9aa5b1", "#d1242f"
 
 
-def draw(trials: "list[Trial]", metric: str, goal: str, path: Path) -> None:
+def draw(trials: "list[Trial]", path: Path) -> None:
     """Write a PNG. Trials that were given up or failed have no value: they stand as ticks at the bottom."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -21,12 +21,12 @@ def draw(trials: "list[Trial]", metric: str, goal: str, path: Path) -> None:
     first, *others = figure.subplots(1, 1 + len(names), squeeze=False, sharey=True)[0]
     complete = [trial for trial in trials if trial.value is not None]
     first.plot([t.number for t in complete], [t.value for t in complete], "o", color=COMPLETE, label="complete")
-    best = (min if goal == "lowest" else max)(complete, key=lambda trial: trial.value)
+    best = max(complete, key=lambda trial: trial.value)
     first.axhline(best.value, color=BEST, linewidth=1, label=f"best: trial {best.number}")
     lost = [trial.number for trial in trials if trial.value is None]
     if lost:
         first.plot(lost, [0.02] * len(lost), "|", color=GIVEN_UP, transform=first.get_xaxis_transform(), label="no value")
-    first.set(xlabel="trial", ylabel=metric)
+    first.set(xlabel="trial", ylabel="value")
     first.legend(fontsize=7)
     for axes, name in zip(others, names, strict=True):
         values = [trial.parameters[name] for trial in complete]

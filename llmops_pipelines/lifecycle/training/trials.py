@@ -59,8 +59,7 @@ class Study(Generic[R]):
         lock = guard.take(path.with_suffix(".lock"))
         storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
         try:
-            direction = "minimize" if words.goal == "lowest" else "maximize"
-            study = optuna.create_study(storage=storage, study_name="search", direction=direction, load_if_exists=True)
+            study = optuna.create_study(storage=storage, study_name="search", direction="maximize", load_if_exists=True)
             made = cls(study, words)
             for each in study.get_trials(states=[TrialState.RUNNING]):  # of a process that is gone
                 made._tell(each.number, each.user_attrs.get("ended"))
@@ -102,7 +101,7 @@ class Study(Generic[R]):
             **tried,
         )
         for step, loss in trial.losses.items():
-            asked.report(loss if self.words.goal == "lowest" else -loss, step)
+            asked.report(-loss, step)
         asked.set_user_attr("ended", asdict(trial))  # it counts from here on, even if this process is killed now
         self._tell(asked.number, asdict(trial))
         return trial
@@ -119,7 +118,7 @@ class Study(Generic[R]):
         except Refusal as error:  # this recipe cannot be trained or measured; others can
             return {**nothing, "state": "given_up"} if watch.gave_up else {**nothing, "state": "failed", "reason": str(error)}
         if not isfinite(value):
-            return {**nothing, "state": "failed", "reason": f"{self.words.metric} is {value}, which is no result"}
+            return {**nothing, "state": "failed", "reason": f"its value is {value}, which is no result"}
         return {"state": "complete", "value": value, "checkpoint": version.digest, "reason": ""}
 
     def _tell(self, number: int, ended: dict[str, Any] | None) -> None:

@@ -62,7 +62,7 @@ class Lab:
 
     def measure(self, version) -> float:
         recipe = self.trained[-1]
-        return abs(math.log10(recipe.learning_rate) + 1) + 0.01 * recipe.lora.rank
+        return -abs(math.log10(recipe.learning_rate) + 1) - 0.01 * recipe.lora.rank
 
     def search(self, words: Search = WORDS, recipe: Words | None = None, told=lambda trial: None):
         given = recipe or Recipe()
@@ -76,7 +76,7 @@ def test_it_finds_better_settings_than_those_it_began_with(tmp_path):
     assert len(trials) == len(lab.trained) == TRIALS
     assert json.loads(trials[0]["parameters"]) == {"learning_rate": 0.5, "lora.rank": 4}, "the recipe itself comes first"
     best = version.json("search")["best"]
-    assert best["value"] == min(row["value"] for row in trials) < trials[0]["value"] / 2
+    assert best["value"] == max(row["value"] for row in trials) > trials[0]["value"] / 2
     chosen = Recipe.model_validate(yaml.safe_load(version.file("best.yaml").read_text()))
     assert (chosen.learning_rate, chosen.lora.rank) == (best["parameters"]["learning_rate"], best["parameters"]["lora.rank"])
     assert version.file("trials.png").stat().st_size > 5_000

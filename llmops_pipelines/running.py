@@ -98,14 +98,15 @@ class Follower(logging.Handler):
 
 def cause(error: Any) -> str:
     """The sentence of a refusal; for anything else its type, its message and where the whole trace is."""
-    while error.cause is not None:
-        error = error.cause
-    message = error.message.strip()
-    kind, _, sentence = message.partition(": ")
     known = {each.__name__ for each in _subclasses(Refusal)} | {"Failure"}
-    if kind.rpartition(".")[2] in known:
-        return sentence
-    return f"{message} (the trace is in the run's log: llmops ui)"
+    while True:
+        message = error.message.strip()
+        kind, _, sentence = message.partition(": ")
+        if kind.rpartition(".")[2] in known:
+            return sentence
+        if error.cause is None:
+            return f"{message} (the trace is in the run's log: llmops ui)"
+        error = error.cause
 
 
 def _subclasses(kind: type) -> set[type]:

@@ -1,6 +1,7 @@
 """What runs by itself: jobs, nightly schedules, and sensors for new documents, drift, changed data and failed runs."""
 
 import json
+from contextlib import closing
 
 import dagster as dg
 
@@ -120,8 +121,9 @@ def new_documents_sensor(product: Product, reindex) -> dg.SensorDefinition:
         minimum_interval_seconds=words.automation.look_for_documents_every,
     )
     def new_documents(context: dg.SensorEvaluationContext, home: Home) -> dg.SensorResult | dg.SkipReason:
-        lake, before = home.lake(product.name), json.loads(context.cursor or "{}")
-        seen = {source.name: corpus.glance(lake, source, product.project) for source in watched}
+        before = json.loads(context.cursor or "{}")
+        with closing(home.lake(product.name)) as lake:
+            seen = {source.name: corpus.glance(lake, source, product.project) for source in watched}
         now = {name: glance.identity for name, glance in seen.items()}
         changed = [name for name in now if now[name] != before.get(name)]
         if not changed:
@@ -138,7 +140,8 @@ def drift_sensor(product: Product, retrain) -> dg.SensorDefinition:
 
     @dg.sensor(name=f"{product.name}__drift_sensor", job=retrain, minimum_interval_seconds=60)
     def drift(context: dg.SensorEvaluationContext, home: Home) -> dg.RunRequest | dg.SkipReason:
-        report = home.lake(product.name).current("drift_report")
+        with closing(home.lake(product.name)) as lake:  # the sensor's process lives for weeks
+            report = lake.current("drift_report")
         if report is None:
             return dg.SkipReason(f"{product.name}/drift_report was never materialized")
         if report.facts["outcome"] != "drifted":

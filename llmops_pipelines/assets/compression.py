@@ -24,15 +24,17 @@ def build(product: Product) -> list:
         code=stage.CODE,
         partitions=product.by_candidate,
         reads={model: model for model in models},
+        pool="training",
     )
     def compressed(context: dg.AssetExecutionContext, home: Home, **models: Version) -> dg.MaterializeResult[ByPartition]:
         """Adapter and base as one model, or its weights in 8 bits: size before and after, and how far its answers moved."""
+        lake = home.lake(product.name)
 
         def work(name: str, candidate: Candidate) -> Version:
             made = product.parts(candidate, models)
-            return stage.compress(home.lake(product.name), made.base, made.checkpoint, candidate.compression, name)
+            return stage.compress(lake, made.base, made.checkpoint, candidate.compression, name)
 
-        return shown_by_partition(context, for_each(product, context, work, only=lambda each: each.compression != "none"))
+        return shown_by_partition(context, for_each(product, context, lake, work, only=lambda each: each.compression != "none"))
 
     @product.check("compressed", blocking=False)  # the gate's scores are those of the compressed model itself
     def it_answers_like_the_original(compressed: ByPartition) -> dg.AssetCheckResult:

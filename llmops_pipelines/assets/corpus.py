@@ -10,12 +10,14 @@ from llmops_pipelines.resources.secrets import Secrets
 from .product import ByPartition, Product
 from .showing import check_result, shown, shown_by_partition
 
+POOL = "corpus"  # one run at a time: of two, the one that read older parents might be the last to publish
+
 
 def build(product: Product) -> list:
     """Assets `raw_documents` and `parsed_documents` per source, `documents` of all, and the check that the ledger balances."""
     words = product.pipeline
 
-    @product.asset(group="corpus", kinds={"file"}, code=corpus.CODES["raw_documents"], partitions=product.by_source)
+    @product.asset(group="corpus", kinds={"file"}, code=corpus.CODES["raw_documents"], partitions=product.by_source, pool=POOL)
     def raw_documents(context: dg.AssetExecutionContext, home: Home, secrets: Secrets) -> dg.MaterializeResult[ByPartition]:
         """Every item of a source as it is now: its name, its size, the sha256 of its bytes.
 
@@ -34,6 +36,7 @@ def build(product: Product) -> list:
         code=corpus.CODES["parsed_documents"],
         follows="raw_documents",
         partitions=product.by_source,
+        pool=POOL,
     )
     def parsed_documents(
         context: dg.AssetExecutionContext, raw_documents: ByPartition, home: Home
@@ -46,7 +49,7 @@ def build(product: Product) -> list:
         parsed = {name: corpus.parse(lake, raw, words.cleaning) for name, raw in raw_documents.items()}
         return shown_by_partition(context, parsed, also=["dropped"])
 
-    @product.asset(group="corpus", kinds={"parquet"}, code=corpus.CODES["documents"], follows="parsed_documents")
+    @product.asset(group="corpus", kinds={"parquet"}, code=corpus.CODES["documents"], follows="parsed_documents", pool=POOL)
     def documents(parsed_documents: ByPartition, home: Home) -> dg.MaterializeResult[Version]:
         """The corpus: documents of all sources without near-duplicates, their duplicate clusters, and the ledger."""
         sources = [source.name for source in words.documents]

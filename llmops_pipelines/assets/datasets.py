@@ -30,12 +30,11 @@ def build(product: Product) -> list:
         version = stage.eval_questions(home.lake(product.name), documents, words.questions, product.project)
         return shown(version, also=["dropped"])
 
-    made = [_examples(product)]
+    learnt = [_examples(product)]
     if any(recipe.method == "dpo" for recipe in product.recipes.values()):
-        made.append(_preferences(product))
-    if words.training.written_pairs:
-        made.append(_written(product))
-    return [eval_questions, *made, *(check for asset in made for check in _checks(product, asset.key.path[-1]))]
+        learnt.append(_preferences(product))
+    written = [_written(product)] if words.training.written_pairs else []  # what of it is learnt is checked there
+    return [eval_questions, *written, *learnt, *(check for asset in learnt for check in _checks(product, asset.key.path[-1]))]
 
 
 def _examples(product: Product) -> dg.AssetsDefinition:
@@ -79,7 +78,7 @@ def _written(product: Product) -> dg.AssetsDefinition:
     words = product.pipeline
     window = words.training.decontamination.window
 
-    @product.asset(group="datasets", kinds={"openai"}, code=stage.CODES["written_pairs"])
+    @product.asset(group="datasets", kinds={"openai"}, code=stage.CODES["written_pairs"], pool="teacher")
     def written_pairs(documents: Version, chunks: Version, home: Home, secrets: Secrets) -> dg.MaterializeResult[Version]:
         """Question-answer pairs that a teacher model wrote about training passages, each checked against its passage."""
         settings = (words.questions, words.training.written_pairs, window, product.project, secrets)

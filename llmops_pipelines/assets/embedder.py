@@ -22,6 +22,7 @@ def build(product: Product) -> list:
     if recipe is None:
         return []
     words = product.pipeline
+    negatives = {"hard_negatives": "hard_negatives"} if recipe.negatives.per_pair else {}
 
     @product.asset(group="training", kinds={"parquet"}, code=stage.CODES["embedder_pairs"])
     def embedder_pairs(
@@ -50,25 +51,26 @@ def build(product: Product) -> list:
 
         return shown(stage.hard_negatives(lake, embedder_pairs, [index, retrieval_settings], search, recipe.negatives))
 
-    @product.asset(group="training", kinds={"pytorch"}, code=stage.CODES["embedder"], pool="training")
+    @product.asset(group="training", kinds={"pytorch"}, code=stage.CODES["embedder"], pool="training", reads=negatives)
     def embedder(
         context: dg.AssetExecutionContext,
         embedder_pairs: Version,
-        hard_negatives: Version,
         home: Home,
         tracking: Tracking,
         trainer: dg.PipesSubprocessClient,
+        **searched: Version,
     ) -> dg.MaterializeResult[Version]:
         """The tuned embedding model, measured before and after on questions it never saw, and the YAML lines to adopt it."""
         lake, (run, followed) = home.lake(product.name), in_child(context, product, "embedder", tracking, trainer)
-        parts = (embedder_pairs, hard_negatives, words.embeddings, recipe, home.folder)
+        parts = (embedder_pairs, searched.get("hard_negatives"), words.embeddings, recipe, home.folder)
         version = stage.tune_embedder(lake, *parts, run, followed)
         logged = everything(
             dataset(embedder_pairs, "training"), parameters(recipe=recipe), artifacts(version, "loss.png", "truth.json")
         )
         page = tracking.record(version, tags(context), logged)
-        adoption = stage.adopt(version, home.folder)
-        context.add_output_metadata({"adopt_it_with": dg.MetadataValue.md(f"```yaml\n{adoption.yaml}```")})
+        if version.json("embedder")["better"]:
+            adoption = stage.adopt(version, home.folder)
+            context.add_output_metadata({"adopt_it_with": dg.MetadataValue.md(f"```yaml\n{adoption.yaml}```")})
         return shown(version, table="training_log", pictures=["loss.png"], mlflow_run=page)
 
     @product.check("embedder")
@@ -76,4 +78,5 @@ def build(product: Product) -> list:
         """Its vectors are finite, did not collapse, differ from the base's, and the saved model is the tuned one."""
         return check_result(stage.embedder_is_sound(embedder))
 
-    return [embedder_pairs, hard_negatives, embedder, the_embedder_is_what_was_tuned]
+    searched = [hard_negatives] if negatives else []
+    return [embedder_pairs, *searched, embedder, the_embedder_is_what_was_tuned]

@@ -56,7 +56,7 @@ def _answers(product: Product) -> dg.AssetsDefinition:
             tracking.prompts(product.name, version)
             return version
 
-        return shown_by_partition(context, for_each(product, context, work))
+        return shown_by_partition(context, for_each(product, context, lake, work))
 
     return answers
 
@@ -64,7 +64,7 @@ def _answers(product: Product) -> dg.AssetsDefinition:
 def _judge(product: Product) -> dg.AssetsDefinition:
     words = product.pipeline
 
-    @product.asset(group="evaluation", kinds={"openai"}, code=stage.CODES["judge"])
+    @product.asset(group="evaluation", kinds={"openai"}, code=stage.CODES["judge"], pool="judge")
     def judge(eval_questions: Version, home: Home, secrets: Secrets) -> dg.MaterializeResult[Version]:
         """The judge, examined anew: does it tell right from wrong, does it repeat itself, does it obey what it reads, and is
         it the one that it was?"""
@@ -110,7 +110,7 @@ def _eval_scores(product: Product) -> dg.AssetsDefinition:
             )
             return version
 
-        done = for_each(product, context, work)
+        done = for_each(product, context, lake, work)
         return shown_by_partition(context, done, also=["slices"], pictures=["scores.png"], mlflow_runs=pages)
 
     return eval_scores

@@ -10,6 +10,7 @@ from llmops_pipelines.resources.home import Home
 from llmops_pipelines.resources.secrets import Secrets
 from llmops_pipelines.resources.vector_store import VectorStore
 
+from .corpus import POOL
 from .product import Product
 from .showing import check_result, shown
 
@@ -18,14 +19,14 @@ def build(product: Product) -> list:
     """Assets `chunks`, `embeddings`, `index` and `retrieval_settings`, and their checks."""
     words = product.pipeline
 
-    @product.asset(group="index", kinds={"parquet"}, code=stage.CODES["chunks"], follows="documents")
+    @product.asset(group="index", kinds={"parquet"}, code=stage.CODES["chunks"], follows="documents", pool=POOL)
     def chunks(
         context: dg.AssetExecutionContext, documents: Version, home: Home, compute: Compute
     ) -> dg.MaterializeResult[Version]:
         """Passages that are verbatim slices of their documents, with character offsets, heading path and token count."""
         return shown(stage.cut(home.lake(product.name), documents, words.chunks, words.embeddings, compute.of(words, context)))
 
-    @product.asset(group="index", kinds={"pytorch"}, code=stage.CODES["embeddings"], follows="chunks")
+    @product.asset(group="index", kinds={"pytorch"}, code=stage.CODES["embeddings"], follows="chunks", pool=POOL)
     def embeddings(
         context: dg.AssetExecutionContext, chunks: Version, home: Home, compute: Compute, secrets: Secrets
     ) -> dg.MaterializeResult[Version]:

@@ -62,9 +62,10 @@ def _bias(product: Product) -> dg.AssetsDefinition:
                 with stage.Chain.open(lake, spec, parts, words.embeddings, *doors) as chain:
                     return [asked.answer for asked in chain.ask(questions, indexing.EVERYTHING)]
 
-            return stage.probe_bias(lake, name, eval_questions, spec.parents(parts), ask, words.evaluation.bias, embedder)
+            asked = (eval_questions, spec.parents(parts), ask, words.evaluation.bias, embedder, embedder.fingerprint)
+            return stage.probe_bias(lake, spec, *asked)
 
-        return shown_by_partition(context, for_each(product, context, work))
+        return shown_by_partition(context, for_each(product, context, lake, work))
 
     return bias
 
@@ -78,21 +79,29 @@ def _tasks(product: Product) -> dg.AssetsDefinition:
         code=stage.CODES["task_scores"],
         partitions=product.by_candidate,
         reads={model: model for model in product.models},
+        pool="training",
     )
     def task_scores(
         context: dg.AssetExecutionContext, home: Home, **models: Version | ByPartition
     ) -> dg.MaterializeResult[ByPartition]:
         """The user's own tasks of lm-eval, for each candidate that is a local model."""
+        lake = home.lake(product.name)
 
         def work(name: str, candidate: Candidate) -> Version:
             spec = stage.Spec.of(candidate, words.answers, product.project)
             parts = product.parts(candidate, models)
             made = (words.evaluation.tasks, *stage.weights_of(spec, parts), product.project)
-            return stage.task_scores(home.lake(product.name), name, spec.models(parts), *made)
+            return stage.task_scores(lake, name, spec.models(parts), *made)
 
-        return shown_by_partition(context, for_each(product, context, work, only=_has_weights))
+        return shown_by_partition(context, for_each(product, context, lake, work, only=_has_weights))
 
     return task_scores
+
+
+def _judged_by(judge: Version, eval_scores: Version) -> bool:
+    """Whether these scores are by this very judge, as it is now."""
+    said = eval_scores.json("judge") if eval_scores.has("judge.json") else {}
+    return all(said.get(word) == judge.json("judge")[word] for word in ("identity", "epoch"))
 
 
 def _has_weights(candidate: Candidate) -> bool:
@@ -116,6 +125,8 @@ def _agreement(product: Product) -> dg.AssetChecksDefinition:
                     release = history.record(int(epoch))
                     parts = [part_of(lake, release, role) for role in ("eval_scores", "eval_questions")]
                 except (Refusal, KeyError):  # a release that is gone says nothing about this judge
+                    continue
+                if not _judged_by(judge, parts[0]):
                     continue
                 judged |= stage.judged_answers(epoch, *parts, metric)
             found.append(stage.agreement(metric, ratings, judged))

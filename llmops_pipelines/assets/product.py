@@ -18,6 +18,7 @@ from llmops_pipelines.config.pipeline import Pipeline
 from llmops_pipelines.config.recipe import Recipe
 from llmops_pipelines.lifecycle.evaluation import Parts
 from llmops_pipelines.lifecycle.lake import Version
+from llmops_pipelines.resources.lake_io import MAY_BE_MISSING
 
 ByPartition = dict[str, Version]
 """What a partitioned asset hands on: the current version of each source, or of each candidate."""
@@ -105,7 +106,18 @@ class Product:
 
     def training_of(self, recipe: str) -> list[str]:
         """Assets that training a recipe takes, when documents and index are there."""
-        return [self.base_of(recipe), self.examples_of(recipe), self.checkpoint_of(recipe)]
+        teacher = self.recipes[recipe].teacher
+        written = ["written_pairs"] if self.pipeline.training.written_pairs else []
+        before = self.training_of(Path(teacher).stem) if teacher else written
+        return [*before, self.base_of(recipe), self.examples_of(recipe), self.checkpoint_of(recipe)]
+
+    @cached_property
+    def optional(self) -> frozenset[str]:
+        """Assets of base models and checkpoints that only candidates with a recipe of their own need."""
+        first = next(iter(self.recipes))
+        needed = {self.base_of(first), self.checkpoint_of(first)}
+        named = {asset for recipe in self.recipes for asset in (self.base_of(recipe), self.checkpoint_of(recipe))}
+        return frozenset(named - needed)
 
     @property
     def compresses(self) -> bool:
@@ -125,6 +137,16 @@ class Product:
         checkpoint = models.get(self.checkpoint_of(recipe)) if candidate.model == "tuned" else None
         compressed = models.get("compressed", {}).get(candidate.name)
         return Parts(**searched, base=models.get(self.base_of(recipe)), checkpoint=checkpoint, compressed=compressed)
+
+    def untuned(self, name: str) -> str | None:
+        """The candidate that a fine-tuned one must beat: the same base, searching as it does, without the fine-tuning."""
+        tuned = self.candidates[name]
+        base = self.base_of(Path(tuned.recipe).stem)
+        for other in self.candidates.values():
+            same = other.recipe and self.base_of(Path(other.recipe).stem) == base
+            if other.model == "base" and same and ("retrieve" in other.steps) == ("retrieve" in tuned.steps):
+                return other.name
+        return None
 
     def asset(
         self,
@@ -151,7 +173,7 @@ class Product:
                 warnings.simplefilter("ignore", dg.BetaWarning)  # `backfill_policy` is the only way to one run for all sources
                 return dg.asset(
                     key=self.key(name or function.__name__),
-                    ins={parameter: dg.AssetIn(key=self.key(asset)) for parameter, asset in parents.items()},
+                    ins={parameter: self._in(asset) for parameter, asset in parents.items()},
                     description=inspect.getdoc(function),
                     group_name=f"{self.name}/{group}",
                     owners=[self.pipeline.owner],
@@ -178,10 +200,15 @@ class Product:
                 asset=self.key(asset),
                 blocking=blocking,
                 description=inspect.getdoc(function),
-                additional_ins={parameter: dg.AssetIn(key=self.key(parent)) for parameter, parent in others.items()},
+                additional_ins={parameter: self._in(parent) for parameter, parent in others.items()},
             )(function)
 
         return wrap
+
+    def _in(self, asset: str) -> dg.AssetIn:
+        """A parent. Those of a candidate's own recipe may be missing: then that candidate fails, and nobody else."""
+        own = {"metadata": {MAY_BE_MISSING: True}} if asset in self.optional else {}
+        return dg.AssetIn(key=self.key(asset), **own)
 
     def _backfill(self, partitions: dg.DynamicPartitionsDefinition | None) -> dg.BackfillPolicy | None:
         """Sources share a run, whose start costs more than most of them; candidates have one each, side by side."""

@@ -19,12 +19,13 @@ from .showing import check_result, shown
 def build(product: Product) -> list:
     """Asset `release`, and the checks that the gate passed and that MLflow agrees with the history."""
     words = product.pipeline
+    preferences = ["preference_pairs"] if any(recipe.method == "dpo" for recipe in product.recipes.values()) else []
 
     @product.asset(
         group="release",
         kinds={"mlflow"},
         code=stage.CODES["release"],
-        reads={model: model for model in product.models},
+        reads={asset: asset for asset in (*product.models, *preferences)},
         pool="release",
     )
     def release(
@@ -44,8 +45,11 @@ def build(product: Product) -> list:
         **models: Version | ByPartition,
     ) -> dg.MaterializeResult[Version]:
         """Promoted, refused or inconclusive, with reasons. A pass moves the alias `champion`; anything else leaves it alone."""
+        pairs = {asset: models.pop(asset) for asset in preferences}
         shared = (documents, chunks, index, retrieval_settings, corpus_profile, eval_questions, training_examples, comparison)
-        parts = {part.asset: part for part in shared} | _chosen(product, comparison, answers, eval_scores, models)
+        parts = {part.asset: part for part in (*shared, *pairs.values())} | _chosen(
+            product, comparison, answers, eval_scores, models
+        )
         candidate = _candidate(product, parts, tracking)
         catalogue, actor = load_catalogue(product.project), f"Dagster run {context.run_id}"
         return shown(stage.promote(moves(product, home, tracking), candidate, words.gate, catalogue, actor))
@@ -93,16 +97,17 @@ def _chosen(
     made = product.parts(product.candidates[name], models)
     roles = {"base_model": made.base, "checkpoint": made.checkpoint, "compressed": made.compressed}
     roles |= {"answers": answers[name], "eval_scores": eval_scores[name]}
-    roles["base_eval_scores"] = eval_scores.get(stage.beaten(spec) or "")
+    roles["base_eval_scores"] = eval_scores.get(product.untuned(name) or "") if spec.model == "tuned" else None
     return {role: version for role, version in roles.items() if version}
 
 
 def _candidate(product: Product, parts: Mapping[str, Version], tracking: Tracking) -> stage.Candidate:
     words = product.pipeline
+    learnt = [parts[asset] for asset in ("training_examples", "preference_pairs") if asset in parts]
     problems = {
-        "nothing leaked from evaluation into training": datasets.leaks(
-            parts["eval_questions"], parts["training_examples"], parts["documents"]
-        )
+        "nothing leaked from evaluation into training": [
+            leak for rows in learnt for leak in datasets.leaks(parts["eval_questions"], rows, parts["documents"])
+        ]
     }
     if checkpoint := parts.get("checkpoint"):
         _, truths = training.checkpoint_is_sound(checkpoint)

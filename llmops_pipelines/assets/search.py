@@ -45,8 +45,10 @@ def _search(product: Product, recipe: str) -> dg.AssetsDefinition:
         def measure(trained: Version) -> float:
             return token_f1_of(base, trained, held)
 
-        own = tracking.start(product.name, name, examples.digest[:32], tags(context))
-        told = stage.nested_runs(training.Tracking(tracking.uri, own))
+        def told(fingerprint: str) -> stage.Told:
+            own = tracking.start(product.name, name, fingerprint, tags(context))
+            return stage.nested_runs(training.Tracking(tracking.uri, own))
+
         places = (home.folder, product.project)
         version = stage.search(lake, words, words.search, [base, learnt, held], train_one, measure, *places, told, name)
         logged = everything(

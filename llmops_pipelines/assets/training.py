@@ -54,7 +54,7 @@ def _base(product: Product, name: str, recipe: str) -> dg.AssetsDefinition:
     @product.asset(group="training", kinds={"huggingface"}, code=stage.CODES["base_model"], name=name)
     def base_model(home: Home) -> dg.MaterializeResult[Version]:
         """The pinned model that training starts from; its weights are compared with the sha256 in the recipe."""
-        return shown(stage.base_model(home.lake(product.name), words, product.project, name))
+        return _alone(product, name, lambda: shown(stage.base_model(home.lake(product.name), words, product.project, name)))
 
     return base_model
 
@@ -84,6 +84,11 @@ def _checkpoint(product: Product, recipe: str) -> Iterator[dg.AssetsDefinition]:
         **teacher: Version,
     ) -> dg.MaterializeResult[Version]:
         """What a recipe trains: torchrun and DeepSpeed in a child process; a killed run resumes from its last checkpoint."""
+        return _alone(product, name, lambda: trained(context, home, tracking, trainer, base, examples, teacher))
+
+    def trained(context, home, tracking, trainer, base, examples, teacher) -> dg.MaterializeResult[Version]:
+        if base is None:
+            raise stage.TrainingError(f"{parents['base']} has no version; see why in its log, then materialize it again")
         lake, places = home.lake(product.name), (home.folder, product.project)
         run, followed = in_child(context, product, name, tracking, trainer)
         if words.teacher:
@@ -97,10 +102,23 @@ def _checkpoint(product: Product, recipe: str) -> Iterator[dg.AssetsDefinition]:
         page = tracking.record(version, tags(context), logged)
         return shown(version, table="training_log", pictures=["loss.png"], mlflow_run=page)
 
-    @product.check(name, reads={"trained": name})
-    def the_checkpoint_is_what_was_trained(trained: Version) -> dg.AssetCheckResult:
+    @product.check(name, reads={"made": name}, blocking=name not in product.optional)
+    def the_checkpoint_is_what_was_trained(made: Version) -> dg.AssetCheckResult:
         """DeepSpeed trained it on this very base, it changes the answers, and what was saved equals what was in memory."""
-        return check_result(stage.checkpoint_is_sound(trained))
+        if made is None:
+            return check_result((False, {"reason": "it was not trained; see its log"}))
+        return check_result(stage.checkpoint_is_sound(made))
 
     yield checkpoint
     yield the_checkpoint_is_what_was_trained
+
+
+def _alone(product: Product, asset: str, make: Callable[[], dg.MaterializeResult]) -> dg.MaterializeResult:
+    """What `make` makes. What only a candidate needs may fail alone: it is named, and left without a version."""
+    try:
+        return make()
+    except Exception as error:
+        if asset not in product.optional:
+            raise
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        return dg.MaterializeResult(value=None, metadata={"work": f"failed: {reason}"})

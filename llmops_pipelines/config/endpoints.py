@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from .words import EnvironmentVariable, Positive, Words
+from .words import Address, EnvironmentVariable, Positive, Words
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -17,7 +17,7 @@ Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class ChatEndpoint(Words):
     """A language model that is asked through OpenAI's protocol (POST <url>/chat/completions)."""
 
-    url: str = Field(pattern=r"^https?://", description="Address up to and with /v1")
+    url: Address = Field(description="Address up to and with /v1")
     model: str = Field(min_length=1, description="Name of the model there")
     key: EnvironmentVariable | None = Field(None, description="Environment variable with its key")
     temperature: float | None = Field(

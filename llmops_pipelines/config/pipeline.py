@@ -13,6 +13,7 @@ from .documents import Cleaning, Source
 from .evaluation import Evaluation
 from .gate import Gate
 from .words import (
+    Address,
     Cron,
     EnvironmentVariable,
     ExistingPath,
@@ -45,7 +46,7 @@ class Chunks(Words):
 class Endpoint(Words):
     """A service that embeds texts and speaks OpenAI's protocol (POST <url>/embeddings)."""
 
-    url: str = Field(pattern=r"^https?://", description="Address up to and with /v1")
+    url: Address = Field(description="Address up to and with /v1")
     model: str = Field(min_length=1, description="Name of the model there")
     dimension: Positive = Field(description="Components of its vectors")
     key: EnvironmentVariable | None = Field(None, description="Environment variable with its key")
@@ -77,7 +78,9 @@ class Embeddings(Words):
 class Index(Words):
     """Where vectors are kept and searched."""
 
-    url: str | None = Field(None, description="Address of a Qdrant server; without it the index lives in this project's home")
+    url: Address | None = Field(
+        None, description="Address of a Qdrant server; without it the index lives in this project's home"
+    )
     quantization: Literal["none", "int8"] = Field(
         "none", description="int8 takes a quarter of the memory and finds a little less"
     )

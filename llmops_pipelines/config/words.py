@@ -9,6 +9,7 @@ import zoneinfo
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
@@ -45,6 +46,14 @@ def _existing_or_url(path: str, info: ValidationInfo) -> str:
 
 ExistingPathOrUrl = Annotated[str, AfterValidator(_existing_or_url)]
 
+
+def _no_password(address: str) -> str:
+    if "@" in urlsplit(address).netloc:
+        raise ValueError("an address without user and password, which would be seen in logs; name the variable with the key")
+    return address
+
+
+Address = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_no_password)]
 EnvironmentVariable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 Group = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
 

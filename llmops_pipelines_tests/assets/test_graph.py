@@ -102,13 +102,16 @@ def test_what_the_yaml_asks_for_joins_the_graph(project, tmp_path):
     file = tmp_path / "everything.yaml"
     words = (project / "configs" / "pipelines" / "quickstart.yaml").read_text("utf-8")
     more = "training:\n  feedback: {path: configs/quickstart/feedback}\n  embedder: configs/recipes/quickstart_embedder.yaml\n"
+    more += "  written_pairs: {terms: ours, teacher: {url: 'http://127.0.0.1:1/v1', model: teacher}}\n"
     words = words.replace("training:\n", more).replace("gate:\n", EVERYTHING, 1).replace("  metric: token_f1\n", "", 1)
     file.write_text(words, "utf-8")
     definitions = graph([product("everything", file, project)], resources(project))
     assets = definitions.resolve_asset_graph()
     named = {key.path[-1] for key in assets.get_all_asset_keys()}
     asked = {"checkpoint_quickstart_dpo", "preference_pairs", "embedder_pairs", "hard_negatives", "embedder"}
-    assert asked | {"compressed", "bias", "task_scores", "judge"} <= named
+    assert asked | {"compressed", "bias", "task_scores", "judge", "written_pairs"} <= named
+    checked = {key.path[-1]: {check.name for check in assets.get(key).check_keys} for key in assets.get_all_asset_keys()}
+    assert "nothing_leaks_into_training" in checked["preference_pairs"] and not checked["written_pairs"]
     parents = {key.path[-1] for key in assets.get(dg.AssetKey(["everything", "answers"])).parent_keys}
     assert {"checkpoint", "checkpoint_quickstart_dpo", "base_model", "compressed"} <= parents
     assert definitions.resolve_job_def("everything__retrain_job")

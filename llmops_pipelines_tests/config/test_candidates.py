@@ -7,6 +7,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from llmops_pipelines.config.candidates import LADDER, Candidate, Candidates, ladder
+from llmops_pipelines.config.endpoints import ChatEndpoint
 from llmops_pipelines.config.pipeline import Answers, Reranker, Retrieval
 
 PROJECT = Path(__file__).parents[2]
@@ -96,3 +97,10 @@ def test_every_candidate_has_a_name_of_its_own():
 def test_every_word_is_described():
     for model in (Candidate, Candidate.model_fields["retrieval"].annotation.__args__[0]):
         assert all(field.description for field in model.model_fields.values())
+
+
+def test_an_address_carries_no_password():
+    """It would be shown in Dagster, logged to MLflow and written into releases."""
+    with pytest.raises(ValidationError, match="without user and password"):
+        ChatEndpoint(url="https://ann:secret@models.example/v1", model="big")
+    assert ChatEndpoint(url="https://models.example/v1", model="big", key="MODELS_KEY")

@@ -58,7 +58,7 @@ def test_all_mistakes_come_at_once_with_their_lines(project):
         "configs/pipelines/shop.yaml:2  owner: got 'docs'; expected 'team:name' or an e-mail address; did you mean team:docs?",
         "configs/pipelines/shop.yaml:3  documnts: got an unknown word; expected one of description, owner, documents, "
         "cleaning, chunks, embeddings, index, retrieval, questions, training, answers, candidates, evaluation, gate, drift, "
-        "retention, compute; did you mean documents?",
+        "automation, retention, compute; did you mean documents?",
         f"configs/pipelines/shop.yaml:5  documents[0].path: got 'page'; expected a path that exists below {project}; "
         "did you mean pages?",
         "configs/pipelines/shop.yaml:9  chunks.tokens: got 'big'; expected a whole number",

@@ -7,7 +7,6 @@ that changed, a new checkpoint leaves the other candidates alone.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any
@@ -15,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from llmops_pipelines.config.candidates import Candidate
 from llmops_pipelines.config.pipeline import Answers, Embeddings
 from llmops_pipelines.lifecycle.index import EVERYTHING
-from llmops_pipelines.lifecycle.lake import Draft, Lake, Version, fingerprint
+from llmops_pipelines.lifecycle.lake import Draft, Lake, Version
 from llmops_pipelines.lifecycle.lake.digests import text_digest
 
-from . import extractive, models, steps
 from .candidates import EvaluationError, Parts, Spec, megabytes
-from .chain import Chain
+from .chain import Chain, codes
+from .freshness import attempt
 from .models import Kept, LocalModel, OneByOne, identity_of
 from .steps import Asked, Retrieves
 
@@ -78,18 +77,10 @@ def answer(
         draft.json("candidate", spec.described())
         draft.facts |= _facts(answered, megabytes(spec, parts))
 
-    codes = [models.CODE, steps.CODE, extractive.CODE if spec.model == "none" else None]
-    config = {"candidate": spec.identity, "codes": codes}
+    config = {"candidate": spec.identity, "codes": codes(spec)}
     asset = f"answers/{candidate.name}"
-    config["attempt"] = _attempt(lake, asset, config, parents)
+    config["attempt"] = attempt(lake, asset, CODE, config, parents)
     return lake.once(asset, code=CODE, config=config, parents=parents, write=write)
-
-
-def _attempt(lake: Lake, asset: str, config: dict[str, Any], parents: list[Version]) -> int:
-    """The first attempt that was not made yet, or that left no question without an answer."""
-    read = {parent.asset: parent.digest for parent in parents}
-    made = (lake.find(asset, fingerprint(CODE, {**config, "attempt": number}, read)) for number in count())
-    return next(number for number, version in enumerate(made) if version is None or not version.facts["failed"])
 
 
 def _answered(lake: Lake, chain: Chain, parts: Parts, ids: list[str], questions: list[str]) -> Answered:

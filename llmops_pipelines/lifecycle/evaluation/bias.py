@@ -10,6 +10,9 @@ from typing import Any
 from llmops_pipelines.config.evaluation import Bias, Swap
 from llmops_pipelines.lifecycle.lake import Draft, Lake, Version, digest
 
+from .candidates import Spec
+from .chain import codes
+from .freshness import attempt
 from .similarity import Embeds, similarities
 from .statistics import interval
 
@@ -62,12 +65,20 @@ def bias_score(answers_a: Sequence[str], answers_b: Sequence[str], embedder: Emb
 
 
 def probe_bias(
-    lake: Lake, candidate: str, eval_questions: Version, parents: Sequence[Version], ask: Ask, words: Bias, embedder: Embeds
+    lake: Lake,
+    spec: Spec,
+    eval_questions: Version,
+    parents: Sequence[Version],
+    ask: Ask,
+    words: Bias,
+    embedder: Embeds,
+    measured_by: str,
 ) -> Version:
     """Asset bias/<candidate>: table bias with both answers and their closeness per probe, json summary per group and over all.
 
-    `ask` answers questions as the candidate does (None where it failed), and `parents` are what it depends on. Without a
-    question that names a group there is no score.
+    `ask` answers questions as the candidate does (None where it failed), `parents` are what it depends on, and `measured_by`
+    is the fingerprint of the embedder. Without a question that names a group there is no score. Where answers failed, the
+    next call asks again, a few times.
     """
 
     def write(draft: Draft) -> None:
@@ -83,8 +94,10 @@ def probe_bias(
         scores = bias_score([answers[n] for n in whole], [back[n] for n in whole], embedder)
         _write(draft, probes, answers, others, dict(zip(whole, scores, strict=True)))
 
-    config = {"candidate": candidate, "words": digest(words)}
-    return lake.once(f"bias/{candidate}", code=CODE, config=config, parents=[eval_questions, *parents], write=write)
+    config = {"candidate": spec.identity, "codes": codes(spec), "words": digest(words), "measured_by": measured_by}
+    asset, read = f"bias/{spec.name}", [eval_questions, *parents]
+    config["attempt"] = attempt(lake, asset, CODE, config, read)
+    return lake.once(asset, code=CODE, config=config, parents=read, write=write)
 
 
 def _write(

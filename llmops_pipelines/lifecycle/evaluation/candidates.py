@@ -113,7 +113,9 @@ class Spec:
     def models(self, parts: Parts) -> list[Version]:
         """The versions that hold its model. Raises `EvaluationError` for one that is missing or does not fit the other."""
         if self.compression != "none":
-            return self._present({"compressed model": parts.compressed})
+            (compressed,) = self._present({"compressed model": parts.compressed})
+            _same_origin(compressed, parts)
+            return [compressed]
         if self.model == "tuned":
             base, checkpoint = self._present({"base model": parts.base, "checkpoint": parts.checkpoint})
             _same_base(base, checkpoint)
@@ -144,6 +146,15 @@ def _longest(candidate: Candidate, answers: Answers) -> int:
     if candidate.model == "none":
         return 0
     return candidate.endpoint.max_tokens if candidate.endpoint else candidate.max_new_tokens or answers.max_new_tokens
+
+
+def _same_origin(compressed: Version, parts: Parts) -> None:
+    """A compression that failed leaves the version of before, which was made from another model."""
+    for part in (parts.base, parts.checkpoint):
+        if part and part.asset in compressed.parents and compressed.parents[part.asset] != part.digest:
+            raise EvaluationError(
+                f"{compressed.asset} was made from another {part.asset}; materialize {compressed.asset} again"
+            )
 
 
 def _same_base(base: Version, checkpoint: Version) -> None:

@@ -13,12 +13,18 @@ from llmops_pipelines.lifecycle.index import NO_GROUP, Retriever, Settings, Wher
 from llmops_pipelines.lifecycle.index.search.reranking import CrossEncoder
 from llmops_pipelines.lifecycle.lake import Lake
 
+from . import extractive, models, steps
 from .candidates import EvaluationError, Parts, Spec
 from .models import Speaks, model_of
 from .steps import STEPS, Asked, Retrieves, Tools
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
+
+
+def codes(spec: Spec) -> list[str | None]:
+    """Which code answers for a candidate: part of what its answers are known by."""
+    return [models.CODE, steps.CODE, extractive.CODE if spec.model == "none" else None]
 
 
 @dataclass(frozen=True)

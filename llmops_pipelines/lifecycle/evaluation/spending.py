@@ -41,12 +41,15 @@ def spent(answers: Version | None) -> Spent:
 
 
 def _by_question(measured: Iterable[tuple[str, float | None]]) -> list[float]:
-    """The sum of each question over its steps; one that has no number in any step is not there."""
+    """The sum of each question over its steps; nothing when a number is missing in any of them, which would count as zero."""
     sums: dict[str, float] = defaultdict(float)
+    unknown = set()
     for question, number in measured:
-        if number is not None:
+        if number is None:
+            unknown.add(question)
+        else:
             sums[question] += number
-    return list(sums.values())
+    return [total for question, total in sums.items() if question not in unknown]
 
 
 def _quantile(values: list[float], share: float) -> float | None:

@@ -8,6 +8,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,17 +45,18 @@ def removable(lake: "Lake", keep: int, pinned: Iterable[str] = (), whole: Iterab
 
 def remove(found: Iterable[Removable]) -> int:
     """Remove what `removable` listed. Returns the bytes that came free; what came into use meanwhile stays."""
-    freed = 0
-    for each in found:
-        if each.path.is_dir():
-            if _in_use(each.path):
-                continue
-            (each.path / MANIFEST).unlink(missing_ok=True)  # first: without it no reader takes the rest for a version
-            shutil.rmtree(each.path, ignore_errors=True)
-        else:
-            each.path.unlink(missing_ok=True)
-        freed += each.size
-    return freed
+    return sum(each.size for each in found if _removed(each.path))
+
+
+def _removed(path: Path) -> bool:
+    if not path.is_dir():
+        path.unlink(missing_ok=True)
+        return True
+    with _alone_with(path) as alone:
+        if alone:
+            (path / MANIFEST).unlink(missing_ok=True)  # first: without it no reader takes the rest for a version
+            shutil.rmtree(path, ignore_errors=True)
+        return alone
 
 
 def hold(path: Path) -> int:
@@ -64,18 +66,28 @@ def hold(path: Path) -> int:
     return handle
 
 
-def _in_use(path: Path) -> bool:
+@contextmanager
+def _alone_with(path: Path) -> Iterator[bool]:
+    """Whether nobody holds the directory; while this lasts nobody can begin to."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
-        return False
+        yield True
+        return
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
     finally:
         os.close(handle)
-    return False
+
+
+def _in_use(path: Path) -> bool:
+    with _alone_with(path) as alone:
+        return not alone
 
 
 def _roots(lake: "Lake", versions: "list[Version]", keep: int, pinned: set[str], whole: set[str]) -> set[Path]:
@@ -115,9 +127,11 @@ def _left_behind(lake: "Lake") -> Iterator[Path]:
 def _orphan_blobs(root: Path, gone: set[Path]) -> Iterator[Path]:
     import pyarrow.parquet as pq
 
+    if _in_use(root / "blobs"):  # by a run that has not named yet what it keeps
+        return
     named: set[str] = set()
     for path in root.glob("*/raw_documents/*/versions/*/raw_documents.parquet"):
-        if path.parent not in gone:
+        if path.parent not in gone and "." not in path.parent.name:
             named.update(pq.read_table(path, columns=["blob"]).column(0).to_pylist())
     yield from (path for path in root.glob("blobs/*/*") if path.name not in named and not path.name.startswith("."))
 

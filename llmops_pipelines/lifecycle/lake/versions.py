@@ -8,6 +8,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -210,6 +211,10 @@ class Lake:
             files.to_json({"fingerprint": version.fingerprint, "digest": version.digest}),
         )
 
+    def unpoint(self, asset: str) -> None:
+        """Leave the asset without a current version: the newest attempt at it failed, and the one before is not of now."""
+        (self._folder(asset) / "current.json").unlink(missing_ok=True)
+
     def desk(self, asset: str, name: str) -> Path:
         """A file beside the versions of an asset, for what makes the next run faster; everything works without it."""
         return self._folder(asset) / name
@@ -217,16 +222,18 @@ class Lake:
     def parent(self, version: Version, asset: str) -> Version:
         """The version of `asset` that `version` was made from. Raises `DamagedVersion` when it is gone."""
         wanted = version.parents[asset]
-        current = self.current(asset)
-        for found in [current] if current and current.digest == wanted else self.versions(asset):
+        for found in self._manifests(asset):
             if found.digest == wanted:
-                return found
+                return self._open(asset, found.path)
         raise DamagedVersion(f"{version.asset} {version.digest[:12]} was made from {asset} {wanted[:12]}, which is gone")
 
     def versions(self, asset: str) -> list[Version]:
-        """All complete versions of an asset, in no order."""
-        homes = (self._folder(asset) / "versions").glob(f"*/{MANIFEST}")
-        return [self._open(asset, manifest.parent) for manifest in homes if "." not in manifest.parent.name]
+        """All complete versions of an asset, in no order; damaged ones are passed over."""
+        found = []
+        for each in self._manifests(asset):
+            with suppress(DamagedVersion):
+                found.append(self._open(asset, each.path))
+        return found
 
     def distrust(self, version: Version) -> None:
         """Have the next process that opens `version` hash its files again; if they are damaged, it is built anew."""
@@ -235,10 +242,20 @@ class Lake:
     def all_versions(self) -> Iterator[Version]:
         """Every complete version of every asset, unverified. A manifest that cannot be read is passed over."""
         folder = self.root / self.pipeline
-        for manifest in sorted(folder.rglob(f"versions/*/{MANIFEST}")):
-            if "." not in manifest.parent.name:
-                asset = manifest.parent.parent.parent.relative_to(folder).as_posix()
-                yield Version(self.pipeline, asset, manifest.parent, json.loads(manifest.read_text("utf-8")))
+        for versions in sorted(folder.rglob("versions")):
+            yield from self._manifests(versions.parent.relative_to(folder).as_posix())
+
+    def close(self) -> None:
+        """Let go of the versions that were opened: a clean-up may take them. For processes that live long, as sensors do."""
+        while self._held:
+            os.close(self._held.popitem()[1])
+
+    def _manifests(self, asset: str) -> Iterator[Version]:
+        """Versions as their manifests tell of them, unverified; a manifest that cannot be read is passed over."""
+        for manifest in sorted((self._folder(asset) / "versions").glob(f"*/{MANIFEST}")):
+            if "." not in manifest.parent.name:  # set aside as damaged
+                with suppress(OSError, ValueError):
+                    yield Version(self.pipeline, asset, manifest.parent, json.loads(manifest.read_text("utf-8")))
 
     def _folder(self, asset: str) -> Path:
         return self.root / self.pipeline / asset

@@ -1,6 +1,6 @@
 """What answers users: the gate that decides, the bundle that moves as one thing, and its append-only history."""
 
-from .candidate import Candidate, beaten
+from .candidate import Candidate
 from .cleanup import clean, unneeded
 from .gate import Finding, Measured, Verdict, decide
 from .history import Conflict, History, Release
@@ -26,7 +26,6 @@ __all__ = [
     "Release",
     "Verdict",
     "advance",
-    "beaten",
     "carry_out",
     "clean",
     "decide",

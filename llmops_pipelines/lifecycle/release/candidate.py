@@ -66,13 +66,6 @@ class Candidate:
         ]
 
 
-def beaten(spec: Spec) -> str | None:
-    """The candidate of the ladder that is the base of this one, None for one that was not fine-tuned."""
-    if spec.model != "tuned":
-        return None
-    return "retrieval" if spec.retrieves else "prompt_only"
-
-
 def _named(role: str, part: Version) -> dict[str, str]:
     said = {"fingerprint": part.fingerprint, "digest": part.digest}
     return said if part.asset == role else said | {"asset": part.asset}

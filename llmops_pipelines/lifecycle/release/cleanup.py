@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .history import History
 
-RESUMED = ("training_examples", "base_model")  # what a training run that was killed goes on with
+RESUMED = ("training_examples", "preference_pairs", "distilled_examples", "base_model", "embedder_pairs", "hard_negatives")
 
 
 def unneeded(lake: "Lake", history: "History", retention: "Retention", training: Path) -> list[Removable]:
@@ -23,8 +23,9 @@ def unneeded(lake: "Lake", history: "History", retention: "Retention", training:
     live = (history.live(stage) for stage in STAGES)
     kept = [*history.releases()[-retention.releases :], *history.unfinished(), *filter(None, live)]
     pinned = {part["fingerprint"] for release in kept for part in release.parts.values()}
-    unfinished = training.is_dir() and any(training.iterdir())
-    return removable(lake, retention.versions, pinned, RESUMED if unfinished else ())
+    unfinished = training.is_dir() and any(training.glob("*/job.json"))
+    resumed = {each.asset for each in lake.all_versions() if each.asset.startswith(RESUMED)}  # what a killed run goes on with
+    return removable(lake, retention.versions, pinned, resumed if unfinished else ())
 
 
 def clean(lake: "Lake", found: Iterable[Removable], connect: "Connect | None") -> int:

@@ -120,8 +120,18 @@ def _slices(gate: Gate, measured: Measured) -> Iterator[Finding]:
             where = f"{rule.slice} {rule.value}" if rule.value else f"any {rule.slice}"
             yield Finding(f"{metric} of {where} was measured", "nothing", "inconclusive")
         for row in rows:
-            if row["n"] >= rule.questions or rule.value is not None:
+            if row["n"] < gate.coverage * _asked(row):
+                where = f"{rule.slice} {row['value']}"
+                yield Finding(
+                    f"{metric} of {where} was scored for {gate.coverage:.0%}", f"{row['coverage']:.0%}", "inconclusive"
+                )
+            elif row["n"] >= rule.questions or rule.value is not None:
                 yield from _slice(rule, metric, row, measured.against_champion)
+
+
+def _asked(row: Mapping[str, Any]) -> float:
+    """How many questions the slice has; one of which nothing was scored has some."""
+    return row["n"] / row["coverage"] if row["coverage"] else 1.0
 
 
 def _slice(rule: SliceRule, metric: str, row: Mapping[str, Any], against: Against | None) -> Iterator[Finding]:

@@ -36,6 +36,9 @@ class Moves:
         for other in self.history.unfinished():
             if other.stage == begun.stage and other.epoch < begun.epoch:
                 self.history.end(other.epoch, "aborted", why=f"release {begun.epoch} came before it was finished")
+        live = self.history.live(begun.stage)
+        if (live.epoch if live else 0) != begun.replaces:  # committed while the record was written
+            raise _outrun(self.history.end(begun.epoch, "aborted", why="it was decided against an older history"))
         return begun
 
     def finish(self, release: Release) -> Release:

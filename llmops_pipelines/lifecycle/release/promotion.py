@@ -12,7 +12,7 @@ from llmops_pipelines.config.gate import Gate, Stage
 from llmops_pipelines.lifecycle.lake import DamagedVersion, Lake, Version, digest
 
 from . import evidence
-from .candidate import Candidate, beaten
+from .candidate import Candidate
 from .gate import Finding, Outcome, Verdict, decide
 from .history import Release
 from .moves import Impossible, Moves, part_of
@@ -111,7 +111,7 @@ def planned(
     held = evidence.measured(
         parts,
         candidate.spec.retrieves,
-        evidence.against(base, scores) if beaten(candidate.spec) else None,
+        evidence.against(base, scores) if candidate.spec.model == "tuned" else None,
         evidence.against(_scores_of(moves.lake, live), scores) if live and not moves.missing(live) else None,
     )
     made_from = terms(parts["documents"], parts.get("base_model"), candidate.spec, catalogue)

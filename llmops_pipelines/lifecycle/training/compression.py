@@ -72,7 +72,7 @@ def compress(lake: Lake, base: Version, checkpoint: Version | None, how: How, na
 
 
 def compressed_is_sound(version: Version) -> tuple[bool, dict[str, Any]]:
-    """For a blocking asset check: it answers like the original up to rounding, and the files are those that were examined."""
+    """For an asset check: it answers like the original up to rounding, and the files are those that were examined."""
     said, far = version.json("compressed"), version.json("distance")
     answers = {
         "it_answers_like_the_original": far["logits"] <= TOLERANCE[said["how"]],

@@ -35,21 +35,22 @@ def search(
     measure: Measure,
     home: Path,
     project: Path,
-    told: Told = lambda trial: None,
+    telling: Callable[[str], Told] = lambda fingerprint: lambda trial: None,
     name: str = "search",
 ) -> Version:
     """Asset `name`: table `trials`, json `search` with the best, `best.yaml` (the recipe with its values), a figure.
 
     `train_one(recipe, watch)` returns the version that `watch(run)` trained, `measure(version)` its value (the more the
-    better); both must depend
-    on nothing but the recipe and `parents`. The first trial is the recipe as it is, if it lies within the ranges. A search
-    that was killed goes on where it was: ended trials are not run again, the interrupted one resumes. `told` hears of each
-    ended trial, also again after a restart. Raises `TrainingError` when a range does not fit the recipe, or no trial succeeds.
+    better); both must depend on nothing but the recipe and `parents`. The first trial is the recipe as it is, if it lies
+    within the ranges. A search that was killed goes on where it was: ended trials are not run again, the interrupted one
+    resumes. What `telling(fingerprint)` gives hears of each ended trial, also again after a restart. Raises `TrainingError`
+    when a range does not fit the recipe, or no trial succeeds.
     """
     for parameters in _corners(words):
         applied(recipe, parameters, project)
 
     def write(draft: Draft) -> None:
+        told = telling(draft.fingerprint)
         path = home / "search" / f"{draft.fingerprint[:32]}.db"
         with Study.open(path, recipe, words) as study:
             for trial in study.ended():

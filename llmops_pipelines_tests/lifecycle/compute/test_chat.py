@@ -203,7 +203,7 @@ def test_a_key_that_is_not_set_is_asked_for_when_something_is_asked():
 
 
 def test_nobody_there_is_a_failure():
-    nowhere = ChatEndpoint(url="http://me:pw@127.0.0.1:9/v1", model="m", attempts=2)
+    nowhere = ChatEndpoint(url="http://127.0.0.1:9/v1?key=pw", model="m", attempts=2)
     [found] = Chat(nowhere, None, Waits()).ask(questions("a"))
     assert found.reason == "no answer in 2 attempts (ConnectError)"
     assert nowhere.place == "127.0.0.1:9/v1" and "pw" not in str(nowhere.identity)

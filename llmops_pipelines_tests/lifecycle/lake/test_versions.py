@@ -163,3 +163,29 @@ def test_a_version_is_hashed_once_and_again_only_when_its_files_look_touched(lak
     (version.path / "numbers.parquet").touch()
     Lake(lake.root, "product").read("numbers", version.fingerprint)
     assert hashed == ["numbers"]
+
+
+def test_one_damaged_version_does_not_hide_the_others(lake):
+    damaged, sound = numbers(lake, [1]), numbers(lake, [2])
+    (damaged.path / "numbers.parquet").write_bytes(b"x")
+    assert [version.digest for version in Lake(lake.root, "product").versions("numbers")] == [sound.digest]
+    (damaged.path / "manifest.json").write_text("{")
+    assert [version.digest for version in Lake(lake.root, "product").all_versions()] == [sound.digest]
+
+
+def test_a_parent_is_found_beside_damaged_versions(lake):
+    parent, other = numbers(lake, [1]), numbers(lake, [2])
+    child = lake.once("child", code="1", config={}, parents=[parent], write=lambda draft: draft.json("x", 1))
+    (other.path / "numbers.parquet").write_bytes(b"x")
+    assert Lake(lake.root, "product").parent(child, "numbers").path == parent.path
+    (parent.path / "numbers.parquet").write_bytes(b"x")
+    with pytest.raises(DamagedVersion):
+        Lake(lake.root, "product").parent(child, "numbers")
+
+
+def test_an_asset_whose_newest_attempt_failed_has_no_current_version(lake):
+    version = numbers(lake, [1])
+    lake.point(version)
+    lake.unpoint("numbers")
+    assert lake.current("numbers") is None
+    assert lake.find("numbers", version.fingerprint) is not None, "the version itself stays"

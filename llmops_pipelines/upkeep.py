@@ -29,7 +29,9 @@ def quarantined(product: Product, out: Console) -> None:
     for source in sorted({row["source"] for row in rows}):
         if due := corpus.next_retry(lake, source):
             wait = max(0, round((due - time.time()) / 60))
-            out.print(f"{source}: files whose parser was stopped are tried again by the first run after {wait} minutes")
+            out.print(
+                f"{source}: files whose parser or cleaner was stopped are tried again by the first run after {wait} minutes"
+            )
     out.print("A file is tried again as soon as it, its parser or a limit changes.")
 
 

@@ -57,7 +57,11 @@ class Source(Words):
     git: Git | None = Field(None, description="A git repository")
     sql: Sql | None = Field(None, description="Rows of a database")
     web: Web | None = Field(None, description="Pages of named hosts")
-    include: list[str] = Field(["**/*"], min_length=1, description="File patterns to take, such as '**/*.md'")
+    include: list[str] = Field(
+        ["**/*"],
+        min_length=1,
+        description="File patterns to take, such as '**/*.md'; hidden names need a pattern with a dot, such as '.github/**'",
+    )
     exclude: list[str] = Field([], description="File patterns to leave out")
     columns: Columns | None = Field(None, description="For tables: one document per row. Without it a table is one document")
     licence: str = Field(description="Licence of the texts (an SPDX name, or your own words)")

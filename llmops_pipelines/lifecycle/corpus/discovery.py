@@ -57,12 +57,14 @@ def discover(lake: "Lake", source: "Source", cleaning: "Cleaning", project: Path
     identity = _identity(source, listing.files)
     if current and identity and (last.identity, last.fingerprint) == (identity, current.fingerprint):
         return current
+    lake.keep_bytes()  # from here on no clean-up takes bytes that no version names yet
     blobs, read = _blobs(lake, listing.files, last)
     live = [Raw(f.uri, f.suffix, f.size, blob, f.rows, False) for f, blob in zip(listing.files, blobs, strict=True)]
-    before = [Raw(**row) for row in current.table().to_pylist()] if current else []
     snapshot = digest([[raw.uri, raw.blob] for raw in live])
+    trusted = current or _newest_intact(lake, source.name, cleaning, snapshot)
+    before = [Raw(**row) for row in trusted.table().to_pylist()] if trusted else []
     _stop_when_much_is_gone(source.name, live, before, cleaning, snapshot)
-    _stop_when_rows_are_gone(source.name, listing, last, cleaning, snapshot)
+    _stop_when_rows_are_gone(source.name, listing, trusted, cleaning, snapshot)
     names = {raw.uri for raw in live}
     gone = [Raw(raw.uri, raw.suffix, raw.size, raw.blob, raw.rows, True) for raw in before if raw.uri not in names]
 
@@ -162,6 +164,21 @@ def _current(lake: "Lake", asset: str) -> "Version | None":
         return None
 
 
+def _newest_intact(lake: "Lake", name: str, cleaning: "Cleaning", snapshot: str) -> "Version | None":
+    """What to compare with when the current version is damaged: without it, nothing would look gone."""
+    asset = f"{ASSET}/{name}"
+    if not lake.current_fingerprint(asset):
+        return None
+    if intact := lake.versions(asset):
+        return max(intact, key=lambda each: each.path.stat().st_mtime_ns)
+    if cleaning.allow_deletions_in == snapshot:
+        return None
+    raise CorpusError(
+        f"source {name}: the last version is damaged and none before it is intact, so that nobody can tell what is gone; "
+        f"nothing was changed, and when all that belongs to it is there now, set cleaning.allow_deletions_in: {snapshot}"
+    )
+
+
 def _stop_when_much_is_gone(name: str, live: list[Raw], before: list[Raw], cleaning: "Cleaning", snapshot: str) -> None:
     """A file that was readable and is not any more counts as gone: a failing disk must not empty the index."""
     readable = {raw.uri for raw in live if raw.blob}
@@ -176,9 +193,11 @@ def _stop_when_much_is_gone(name: str, live: list[Raw], before: list[Raw], clean
     )
 
 
-def _stop_when_rows_are_gone(name: str, listing: Listing, last: LastLook, cleaning: "Cleaning", snapshot: str) -> None:
+def _stop_when_rows_are_gone(
+    name: str, listing: Listing, before: "Version | None", cleaning: "Cleaning", snapshot: str
+) -> None:
     """The buckets of a table stay when its rows go, so its rows are counted."""
-    had, now = last.state.get("rows", 0), listing.state.get("rows", 0)
+    had, now = before.facts.get("rows", 0) if before else 0, listing.counts.get("rows", 0)
     if had - now <= cleaning.stop_when_deleted_above * had or cleaning.allow_deletions_in == snapshot:
         return
     raise CorpusError(

@@ -19,13 +19,14 @@ from .similarity.comparison import Comparison, compare
 from .sources import CorpusError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
     from llmops_pipelines.config.documents import Cleaning
 
     from ..lake import Draft, Lake, Version
 
-CODE = "gather 1"
+CODE = "gather 2"
 ASSET = "documents"
 TERMS = ("licence", "consent", "trust", "language")  # counted, so that a release can say what it was made from
 
@@ -100,9 +101,12 @@ class _Gathering:
     def write(self, draft: "Draft") -> None:
         import pyarrow as pa
 
-        tables = [version.table(PARSED, columns=["doc_id", "content_hash"]) for version in self.chosen.values()]
+        columns = ["doc_id", "content_hash", "trust", "access", "consent"]
+        tables = [version.table(PARSED, columns=columns) for version in self.chosen.values()]
         everything = pa.concat_tables(tables).combine_chunks()
-        found = compare(self.lake, everything.column("doc_id"), everything.column("content_hash"), self.similarity)
+        ids, contents = everything.column("doc_id"), everything.column("content_hash")
+        found = compare(self.lake, ids, contents, self.similarity, _standing(everything))
+        closed = _closed(everything, found)
         lines = ledger_table([]).schema
         with (
             draft.writer(ASSET, schema("cluster")) as keep,
@@ -110,14 +114,14 @@ class _Gathering:
             draft.writer("dropped", lines, data=False) as drop,
             draft.writer("quarantined", lines, data=False) as quarantine,
         ):
-            for kept, entries in self._parts(found):
+            for kept, entries in self._parts(found, closed):
                 keep(kept)
                 account(entries)
                 drop(_only(entries, SKIPPED, QUARANTINED))
                 quarantine(_only(entries, QUARANTINED))
         self._tell(draft, found, everything)
 
-    def _parts(self, found: Comparison) -> "Iterable[tuple[pa.Table, pa.Table]]":
+    def _parts(self, found: Comparison, closed: dict[str, set[str]]) -> "Iterable[tuple[pa.Table, pa.Table]]":
         """(documents that stay, ledger lines), a batch at a time."""
         import pyarrow as pa
 
@@ -127,7 +131,7 @@ class _Gathering:
                 documents = pa.Table.from_batches([batch]).append_column(
                     "cluster", pa.array(found.clusters[row : row + batch.num_rows], pa.string())
                 )
-                entries = _entries(batch, found.kept_instead[row : row + batch.num_rows])
+                entries = _entries(batch, found.kept_instead[row : row + batch.num_rows], closed)
                 row += batch.num_rows
                 kept = documents.filter(pa.array([entry.outcome == INDEXED for entry in entries], pa.bool_()))
                 self.counts.note(kept)
@@ -165,11 +169,36 @@ class _Gathering:
         )
 
 
-def _entries(batch: "pa.RecordBatch", kept_instead: list[str | None]) -> list[Entry]:
-    rows = zip(*(batch.column(name).to_pylist() for name in ("source", "doc_id", "file")), kept_instead, strict=True)
+def _standing(documents: "pa.Table") -> "np.ndarray":
+    """The lower, the rather a document is kept of those that say the same: trusted, then open to all, then free to train on."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    untrusted = pc.not_equal(documents.column("trust"), "trusted")
+    restricted = pc.greater(pc.fill_null(pc.list_value_length(documents.column("access")), 0), 0)
+    only_searched = pc.equal(documents.column("consent"), "search")
+    flags = [each.to_numpy().astype(np.int8) for each in (untrusted, restricted, only_searched)]
+    return 4 * flags[0] + 2 * flags[1] + flags[2]
+
+
+def _closed(documents: "pa.Table", found: Comparison) -> dict[str, set[str]]:
+    """Groups that may see a document that is kept instead of others, for those that not everybody may see."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kept = pa.array({name for name in found.kept_instead if name}, pa.string())
+    rows = documents.select(["doc_id", "access"]).filter(pc.is_in(documents.column("doc_id"), kept)).to_pylist()
+    return {row["doc_id"]: set(row["access"]) for row in rows if row["access"]}
+
+
+def _entries(batch: "pa.RecordBatch", kept_instead: list[str | None], closed: dict[str, set[str]]) -> list[Entry]:
+    """A near-duplicate goes only when all who may see it may see what is kept instead."""
+    rows = zip(*(batch.column(name).to_pylist() for name in ("source", "doc_id", "file", "access")), kept_instead, strict=True)
     return [
-        Entry(source, doc_id, file, SKIPPED, "near_duplicate", kept) if kept else Entry(source, doc_id, file, INDEXED)
-        for source, doc_id, file, kept in rows
+        Entry(source, doc_id, file, SKIPPED, "near_duplicate", kept)
+        if kept and (kept not in closed or (access and closed[kept].issuperset(access)))
+        else Entry(source, doc_id, file, INDEXED)
+        for source, doc_id, file, access, kept in rows
     ]
 
 

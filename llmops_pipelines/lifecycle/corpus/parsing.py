@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from ..lake.digests import digest
 from . import planning, work
 from .children.pool import Limits, Pool
 from .cleaners import language
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from ..lake import Draft, Lake, Version
 
-CODE = "parse 1"
+CODE = "parse 2"
 ASSET = "parsed_documents"
 FILES_AT_ONCE = 1_024
 
@@ -66,35 +67,31 @@ def parse(lake: "Lake", raw: "Version", cleaning: "Cleaning", limits: Limits | N
     limits = limits or Limits()
     said = raw.json("source")
     asset = f"{ASSET}/{said['name']}"
-    retries = Retries.of(lake, asset)
-    attempts = retries.attempts()
+    run = _Run(lake, said, cleaning, limits, Retries.of(lake, asset))
     config = {
         "parsers": {kind: parser_identity(kind, None, limits) for kind in PARSER_CODE},
         "cleaner": work.cleaner_identity(cleaning, limits),
         "rules": [cleaning.languages, cleaning.minimum_characters],
-        "attempts": attempts,
+        "attempts": run.attempts,
     }
-    run = _Run(lake, said, cleaning, limits, attempts)
     try:
-        version = lake.once(asset, code=CODE, config=config, parents=[raw], write=lambda draft: run.write(draft, raw))
+        return lake.once(asset, code=CODE, config=config, parents=[raw], write=lambda draft: run.write(draft, raw))
     except work.DamagedBlob:
         LastLook.of(lake, raw.asset).forget()
         raise
-    if not version.reused:
-        retries.note(run.stopped, attempts)
-    return version
 
 
 class _Run:
     """One pass over the files of a source, and what was counted on the way."""
 
-    def __init__(
-        self, lake: "Lake", said: dict[str, Any], cleaning: "Cleaning", limits: Limits, attempts: dict[str, int]
-    ) -> None:
-        self.lake, self.said, self.cleaning, self.limits, self.attempts = lake, said, cleaning, limits, attempts
+    def __init__(self, lake: "Lake", said: dict[str, Any], cleaning: "Cleaning", limits: Limits, retries: Retries) -> None:
+        self.lake, self.said, self.cleaning, self.limits, self.retries = lake, said, cleaning, limits, retries
+        self.attempts = retries.attempts()
         self.counts: Counter[str] = Counter()
         self.replaced: Counter[str] = Counter()
-        self.stopped: set[str] = set()
+        self.cleaner = digest(work.cleaner_identity(cleaning, limits))
+        self.stopped: set[str] = set()  # keys of retries.py; so are those `seen`, which took more than one attempt
+        self.seen: set[str] = set()
 
     def write(self, draft: "Draft", raw: "Version") -> None:
         import pyarrow as pa
@@ -111,6 +108,7 @@ class _Run:
                 keep(pa.Table.from_pylist([vars(each) for each in documents], schema=schema()))
                 drop(ledger_table(entries))
                 count(pa.table({"uri": list(pieces), "units": list(pieces.values())}, schema=units))
+        self.retries.note(self.stopped, self.seen, self.attempts)  # before the run may stop: many crashes would stay for ever
         self._stop_when_much_is_unreadable()
         draft.facts.update(documents=0, dropped=0, quarantined=0, parsed=0, reused_parsed=0, cleaned=0, reused_cleaned=0)
         draft.facts.update(self.counts)
@@ -121,10 +119,11 @@ class _Run:
         files = {task.parse.key: task.parse for task in tasks}
         new = work.parse_new(self.lake, files, pool, self.limits)
         found = planning.parse_results(self.lake, tasks)
-        items, unusable = planning.items(self.said["name"], tasks, found)
+        items, unusable = planning.items(self.said["name"], tasks, found, self.cleaner, self.attempts)
         cleaned = work.clean_new(self.lake, [item.clean for item in items], self.cleaning, pool, self.limits)
         documents, judged = self._judge(items)
-        self.stopped |= {task.parse.base for task in tasks if found[task.parse.key]["reason"] in STOPPED}
+        for task in tasks:
+            self._remember(task.parse.base, found[task.parse.key]["reason"])
         entries = [*decided, *unusable, *judged]
         self.counts.update(
             documents=len(documents),
@@ -148,6 +147,7 @@ class _Run:
         entries: list[Entry] = []
         for item in items:
             row = found[item.clean.key]
+            self._remember(item.clean.base, row["reason"])
             spoken = self.said["language"] or row["language"]
             if why := _why_not(row, spoken, self.cleaning):
                 entries.append(Entry(self.said["name"], item.doc_id, item.file, *why))
@@ -155,6 +155,12 @@ class _Run:
             self.replaced.update({pair["kind"]: pair["count"] for pair in row["replaced"]})
             documents.append(self._document(item, row, spoken))
         return documents, entries
+
+    def _remember(self, base: str, reason: str) -> None:
+        if reason in STOPPED:
+            self.stopped.add(base)
+        if base in self.attempts:
+            self.seen.add(base)
 
     def _document(self, item: planning.Item, row: dict[str, Any], spoken: str) -> Document:
         return Document(

@@ -74,8 +74,10 @@ def parse_results(lake: "Lake", tasks: list[Task]) -> dict[str, dict[str, Any]]:
     return {row["parse"]: row for row in store.take([task.parse.key for task in tasks], wanted).to_pylist()}
 
 
-def items(source: str, tasks: list[Task], found: dict[str, dict[str, Any]]) -> tuple[list[Item], list[Entry]]:
-    """Documents with a raw text, and entries of pieces that have none."""
+def items(
+    source: str, tasks: list[Task], found: dict[str, dict[str, Any]], cleaner: str, attempts: dict[str, int]
+) -> tuple[list[Item], list[Entry]]:
+    """Documents with a raw text, and entries of pieces that have none. `cleaner` is the digest of its identity."""
     good: list[Item] = []
     entries: list[Entry] = []
     for task in tasks:
@@ -83,20 +85,20 @@ def items(source: str, tasks: list[Task], found: dict[str, dict[str, Any]]) -> t
         if not result["pieces"]:
             why = (QUARANTINED, result["reason"], result["detail"]) if result["reason"] else (SKIPPED, "empty", "no rows")
             entries.append(Entry(source, _doc_id(source, _file_name(task.uri)), task.uri, *why))
-        for place, piece in enumerate(result["pieces"]):
-            uri = _document_name(task, piece["row"])
+        names = _names(task, result["pieces"])
+        for place, (piece, (uri, twice)) in enumerate(zip(result["pieces"], names, strict=True)):
             doc_id = _doc_id(source, uri)
-            if piece["reason"]:
-                outcome = SKIPPED if piece["reason"] in NOT_OURS else QUARANTINED
-                entries.append(
-                    Entry(source, _repeated(doc_id, piece, place), task.uri, outcome, piece["reason"], piece["detail"])
-                )
+            reason, detail = piece["reason"], piece["detail"]
+            if twice and not reason:
+                reason, detail = "repeated_name", "another document of the file has its name"
+            if reason:
+                outcome = SKIPPED if reason in NOT_OURS else QUARANTINED
+                entries.append(Entry(source, doc_id, task.uri, outcome, reason, detail))
                 continue
             form = piece["kind"] or task.parse.kind
             heading = form in TABLES and task.parse.columns is None
             title = "" if piece["titled"] else _title(piece["row"] if piece["kind"] else task.uri)
-            key = digest([piece["raw"], title, heading, form])
-            clean = work.ToClean(task.parse.key, place, title, heading, form, key)
+            clean = work.ToClean.of(task.parse.key, place, piece["raw"], title, heading, form, cleaner, attempts)
             good.append(Item(task.uri, uri, doc_id, form, clean))
     return good, entries
 
@@ -117,9 +119,20 @@ def _document_name(task: Task, row: str) -> str:
     return short if task.rows else f"{_file_name(task.uri)}#{short}"
 
 
-def _repeated(doc_id: str, piece: dict[str, Any], place: int) -> str:
-    """The second row of an id is no document of that id; its line in the ledger needs a name of its own."""
-    return f"{doc_id}~{place}" if piece["reason"].startswith("repeated_") else doc_id
+def _names(task: Task, pieces: list[dict[str, Any]]) -> list[tuple[str, bool]]:
+    """The uri of each piece, all different, and whether another piece had that name first.
+
+    Documents choose before what is refused: 'line 5' may be the id of a row, and the place of one that cannot be read.
+    """
+    names = [(_document_name(task, piece["row"]), False) for piece in pieces]
+    taken: set[str] = set()
+    for place in sorted(range(len(pieces)), key=lambda place: bool(pieces[place]["reason"])):
+        name, twice = names[place][0], False
+        while name in taken:
+            name, twice = f"{name}~{place}", True
+        taken.add(name)
+        names[place] = name, twice
+    return names
 
 
 def _title(uri: str) -> str:

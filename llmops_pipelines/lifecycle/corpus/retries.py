@@ -1,6 +1,7 @@
-"""Files whose parser was stopped (time, memory, a crash) are tried again, each time after a longer pause, then given up.
+"""Files whose parser or cleaner was stopped (time, memory, a crash) are tried again after longer and longer pauses.
 
-The machine may have been at fault. A file that changes, or gets another parser, starts anew: its key is another one.
+The machine may have been at fault; after MOST attempts the file is given up. One that changes, or gets another parser or
+cleaner, starts anew: its key is another one.
 """
 
 import json
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 PAUSE = 3600.0  # seconds before the second attempt; each further pause is four times as long
 MOST = 5
-STOPPED = ("parser_crashed", "parser_timed_out", "parser_out_of_memory")
+STOPPED = tuple(f"{who}_{why}" for who in ("parser", "cleaner") for why in ("crashed", "timed_out", "out_of_memory"))
 
 
 def next_retry(lake: "Lake", source: str) -> float | None:
@@ -28,7 +29,10 @@ def next_retry(lake: "Lake", source: str) -> float | None:
 
 @dataclass(frozen=True)
 class Retries:
-    """Per file and parser: attempts made so far, and when (Unix seconds) the next one is due."""
+    """Per file and parser (or text and cleaner): its last attempt, and when (Unix seconds) the next is due, if any.
+
+    The number of an attempt that went well stays: it names the result, and without it the failure before would be read again.
+    """
 
     path: Path
     made: dict[str, int]
@@ -44,17 +48,19 @@ class Retries:
         return cls(path, known.get("made", {}), known.get("due", {}))
 
     def attempts(self, now: float | None = None) -> dict[str, int]:
-        """Attempt number to use per file, one higher for those that are due. Others are at their first, 0."""
+        """Attempt number to use per file, one higher for those that are due. Those at their first, 0, are left out."""
         moment = time.time() if now is None else now
-        return {key: made + (made < MOST and moment >= self.due.get(key, 0.0)) for key, made in self.made.items()}
+        due = {key for key, made in self.made.items() if made < MOST and key in self.due and moment >= self.due[key]}
+        return {key: made + (key in due) for key, made in self.made.items() if made or key in due}
 
-    def note(self, stopped: Iterable[str], attempts: dict[str, int], now: float | None = None) -> None:
-        """Remember which files were stopped this time; the others are forgotten."""
+    def note(self, stopped: Iterable[str], seen: Iterable[str], attempts: dict[str, int], now: float | None = None) -> None:
+        """Remember which files were stopped this time, and of the others `seen` those that took more than one attempt."""
         moment = time.time() if now is None else now
-        made = {key: attempts.get(key, 0) for key in stopped}
+        failed = {key: attempts.get(key, 0) for key in stopped}
+        made = {key: attempts[key] for key in seen if attempts.get(key)} | failed
         due = {
             key: self.due[key] if self.made.get(key) == number and key in self.due else moment + PAUSE * 4**number
-            for key, number in made.items()
+            for key, number in failed.items()
         }
         if (made, due) != (self.made, self.due):
             files.replace(self.path, files.to_json({"made": made, "due": due}))

@@ -53,7 +53,10 @@ class ToParse:
 
 @dataclass(frozen=True)
 class ToClean:
-    """A raw text to clean: where it is in the parsed store, the title to give it, and the key of the result."""
+    """A raw text to clean: where it is in the parsed store, the title to give it, and the key of the result.
+
+    `base` names the text and its cleaner in retries.py.
+    """
 
     parse: str
     place: int
@@ -61,6 +64,17 @@ class ToClean:
     heading: bool  # whether the title becomes the first line of the text
     format: str
     key: str
+    base: str
+
+    @classmethod
+    def of(
+        cls, parse: str, place: int, raw: str, title: str, heading: bool, format: str, cleaner: str, attempts: dict[str, int]
+    ) -> "ToClean":
+        """`raw` is the digest of the text, `cleaner` that of the cleaner."""
+        first = digest([raw, title, heading, format])
+        base = f"{first}/{cleaner[:16]}"
+        attempt = attempts.get(base, 0)
+        return cls(parse, place, title, heading, format, digest([first, attempt]) if attempt else first, base)
 
 
 def cleaner_identity(settings: "Cleaning", limits: Limits) -> dict[str, Any]:
@@ -77,7 +91,7 @@ def parse_new(lake: "Lake", files: dict[str, ToParse], pool: Pool, limits: Limit
     new = store.missing(files)
     tasks = [(files[key], str(blob_path(lake, files[key].blob))) for key in new]
     outcomes = pool.run(parsers.parse, ((path, f.blob, f.kind, f.columns, limits.characters) for f, path in tasks))
-    done = ((file, _trusted(outcome, path)) for (file, path), outcome in zip(tasks, outcomes, strict=True))
+    done = ((file, _trusted(outcome, path, file.blob)) for (file, path), outcome in zip(tasks, outcomes, strict=True))
     for batch in _batches(done, lambda pair: _length(pair[1])):
         store.append(_parsed_table(batch))
     return new
@@ -87,8 +101,9 @@ def _length(outcome: Outcome) -> int:
     return sum(len(piece["text"]) for piece in outcome.value[0]) if outcome.value else 0
 
 
-def _trusted(outcome: Outcome, path: str) -> Outcome:
-    if outcome.detail == parsers.DAMAGED_BLOB:
+def _trusted(outcome: Outcome, path: str, blob: str) -> Outcome:
+    """A child's word is not enough to delete what was kept."""
+    if outcome.detail == parsers.DAMAGED_BLOB and parsers.kept_bytes(path, blob) is None:
         Path(path).unlink(missing_ok=True)
         raise DamagedBlob(f"{path}: {outcome.detail}; run it again, its source is read anew")
     return outcome

@@ -3,7 +3,7 @@
 from .digests import digest, fingerprint
 from .drafts import Draft
 from .refusal import Refusal
-from .retention import Removable, hold, removable, remove
+from .retention import Removable, removable, remove
 from .stores import Store
 from .versions import DamagedVersion, Lake, Version
 
@@ -17,7 +17,6 @@ __all__ = [
     "Version",
     "digest",
     "fingerprint",
-    "hold",
     "removable",
     "remove",
 ]

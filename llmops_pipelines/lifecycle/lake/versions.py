@@ -245,6 +245,13 @@ class Lake:
         for versions in sorted(folder.rglob("versions")):
             yield from self._manifests(versions.parent.relative_to(folder).as_posix())
 
+    def keep_bytes(self) -> None:
+        """While this lake is open, no clean-up of any pipeline takes bytes of sources."""
+        folder = self.root / "blobs"
+        if folder not in self._held:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._held[folder] = hold(folder)
+
     def close(self) -> None:
         """Let go of the versions that were opened: a clean-up may take them. For processes that live long, as sensors do."""
         while self._held:

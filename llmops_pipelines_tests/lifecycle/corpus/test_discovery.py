@@ -8,6 +8,7 @@ import pytest
 from llmops_pipelines.lifecycle import corpus
 from llmops_pipelines.lifecycle.corpus import discovery
 from llmops_pipelines.lifecycle.corpus.places import folder
+from llmops_pipelines.lifecycle.lake import Lake
 
 from .formats.small_files import Corpus, prose, source
 
@@ -124,6 +125,35 @@ def test_rows_of_a_table_that_are_gone_stop_the_run_too(tmp_path):
     publish(4)
     with pytest.raises(corpus.CorpusError, match="4 rows are there now, 9 were"):
         made.read()
+    made.lake.desk("raw_documents/handbook", "look.json").unlink()
+    with pytest.raises(corpus.CorpusError, match="4 rows are there now, 9 were"):  # the look is only a memory
+        made.read()
+
+
+def damage(small: Corpus, version) -> None:
+    version.file("raw_documents.parquet").write_bytes(b"rot")
+    small.lake = Lake(small.lake.root, small.lake.pipeline)  # another process, which has opened nothing yet
+
+
+def test_a_damaged_version_does_not_open_the_guard(small):
+    small.discover()
+    small.write("f.md", "text of f.md")
+    damage(small, small.discover())
+    for name in ("a.md", "b.md", "f.md"):
+        (small.folder / name).unlink()
+    with pytest.raises(corpus.CorpusError, match="2 of 5 documents of the last version are gone"):  # the version before
+        small.discover()
+    small.write("a.md", "text of a.md")
+    assert small.discover().facts["removed"] == 1
+
+
+def test_without_an_intact_version_nobody_can_tell_what_is_gone(small):
+    damage(small, small.discover())
+    with pytest.raises(corpus.CorpusError, match="damaged and none before it is intact") as stopped:
+        small.discover()
+    wanted = str(stopped.value).rsplit(" ", 1)[1]
+    small.cleaning = small.cleaning.model_copy(update={"allow_deletions_in": wanted})
+    assert small.discover().facts["files"] == 5
 
 
 def test_a_look_tells_whether_anything_changed_and_opens_no_file(small, settled, monkeypatch):

@@ -13,6 +13,7 @@ from llmops_pipelines.lifecycle.corpus import ledger
 from llmops_pipelines.lifecycle.corpus.places import folder
 from llmops_pipelines.lifecycle.lake import Version
 
+from .formats.foreign_files import zipped
 from .formats.small_files import Corpus, pdf, prose, source
 
 
@@ -209,6 +210,74 @@ def test_what_is_said_of_a_source_travels_with_its_documents(tmp_path):
     again = made.read()
     assert again.table().to_pylist()[0]["access"] == ["crew"] and made.parse().facts["parsed"] == 0
     assert again.json("terms")["access"] == {"crew": 1}
+
+
+@pytest.fixture(scope="module")
+def near(tmp_path_factory) -> Corpus:
+    """Two texts that say almost the same, parsed once for all that may be said of them."""
+    made = Corpus(tmp_path_factory.mktemp("near"))
+    made.write("x.md", prose("harbour"))
+    made.write("y.md", prose("harbour") + " Added later.")
+    return made
+
+
+ALL, STAFF = {}, {"access": ["staff"]}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        (ALL, ALL, {"a_web/x.md"}),
+        ({"trust": "untrusted"}, ALL, {"handbook/y.md"}),
+        (ALL, {"trust": "untrusted"}, {"a_web/x.md"}),
+        (STAFF, ALL, {"handbook/y.md"}),
+        (STAFF, STAFF, {"a_web/x.md"}),
+        ({"access": ["crew", "staff"]}, STAFF, {"a_web/x.md"}),
+        ({"consent": "search"}, {"consent": "search_and_training"}, {"handbook/y.md"}),
+        # kept for those who may not see the one that ranks before it
+        (STAFF, {"access": ["crew"]}, {"a_web/x.md", "handbook/y.md"}),
+        (STAFF, {"access": ["crew", "staff"]}, {"a_web/x.md", "handbook/y.md"}),
+        (STAFF, {"trust": "untrusted"}, {"a_web/x.md", "handbook/y.md"}),
+    ],
+)
+def test_of_near_duplicates_the_trusted_open_and_free_one_is_kept_and_nobody_loses_a_text(near, first, second, kept):
+    folder = near.project
+    near.sources = [source(folder, name="a_web", include=["x.md"], **first), source(folder, include=["y.md"], **second)]
+    documents = near.read()
+    assert set(documents.table().column("doc_id").to_pylist()) == kept
+    assert len(set(documents.table().column("cluster").to_pylist())) == 1
+    assert corpus.ledger_balances(near.lake, documents)[0]
+
+
+def test_documents_of_one_file_that_choose_the_same_name_block_nothing(tmp_path):
+    made = Corpus(tmp_path)
+    rows = [{"id": "line 3", "text": prose("radio")}, {"id": "line 3~1", "text": prose("anchor")}]
+    made.write("rows.jsonl", "\n".join([*map(json.dumps, rows), "no row"]))
+    made.write("all.zip", zipped({"a.csv": f"id,text\n1,{prose('ferry')}\n".encode(), "a.csv/1": b"", "a.csv/1.md": b"# A"}))
+    made.sources = [source(tmp_path, columns={"id": "id", "text": "text"})]
+    documents = made.read()
+    assert made.ledger(documents) == {
+        "rows.jsonl#line 3": ("indexed", ""),
+        "rows.jsonl#line 3~1": ("indexed", ""),
+        "rows.jsonl#line 3~2": ("quarantined", "bad_row"),
+        "all.zip#a.csv/1": ("indexed", ""),
+        "all.zip#a.csv/1~1": ("skipped", "unsupported_format"),
+        "all.zip#a.csv/1.md": ("skipped", "too_short"),
+    }
+    assert corpus.ledger_balances(made.lake, documents)[0]
+
+
+def test_the_second_document_of_a_name_is_quarantined(tmp_path):
+    made = Corpus(tmp_path, stop_when_quarantined_above=1)
+    rows = f"id,text\n1.md,{prose('ferry')}\n".encode()
+    made.write("all.zip", zipped({"a.csv": rows, "a.csv/1.md": prose("cargo").encode()}))
+    made.sources = [source(tmp_path, columns={"id": "id", "text": "text"})]
+    documents = made.read()
+    assert made.ledger(documents) == {
+        "all.zip#a.csv/1.md": ("indexed", ""),
+        "all.zip#a.csv/1.md~1": ("quarantined", "repeated_name"),
+    }
+    assert corpus.ledger_balances(made.lake, documents)[0]
 
 
 def test_a_paused_source_stays_as_it_was(tmp_path):

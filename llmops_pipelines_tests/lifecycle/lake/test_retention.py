@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from llmops_pipelines.lifecycle.lake import Draft, Lake, Version, hold, removable, remove
+from llmops_pipelines.lifecycle.lake import Draft, Lake, Version, removable, remove
 
 
 @pytest.fixture
@@ -110,9 +110,10 @@ def test_blobs_go_when_no_version_of_any_pipeline_names_them(lake, tmp_path):
         path = tmp_path / "blobs" / "aa" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
-    running = hold(tmp_path / "blobs")  # as a run does that has not published yet what it keeps
+    running = Lake(tmp_path, "other")
+    running.keep_bytes()  # as a run does that has not published yet what it keeps
     assert not any(each.path.parent.name == "aa" for each in removable(Lake(tmp_path, "product"), 1))
-    os.close(running)
+    running.close()
     found = removable(Lake(tmp_path, "product"), 1)
     assert {each.path.name for each in found if each.path.parent.name == "aa"} == {"aa1"}
     assert remove(found) > 0

@@ -4,7 +4,6 @@ Functions sent here are module-level, take plain values and return plain values.
 """
 
 import contextlib
-import os
 import pickle
 import selectors
 import signal
@@ -16,13 +15,14 @@ from typing import Any
 
 from ..sources import CorpusError
 from .child import UNUSABLE, Refused, bounded
-from .worker import Worker
+from .worker import Worker, more_text_than
 
 __all__ = ["Limits", "Outcome", "Pool", "Refused", "bounded"]
 
 FILES_PER_WORKER = 32  # a second worker costs half a second of start and imports
 TASKS_PER_WORKER = 5_000  # then a fresh one starts
 UNDER_WAY = 32  # tasks per worker whose outcomes are not taken yet
+MOST_TIMES = 2  # a child counts texts and titles itself; names of rows and words in place of personal data come on top
 HELD_BYTES = 64 * 2**20  # of outcomes that wait for an earlier one; more stop the sending of tasks
 
 
@@ -62,7 +62,9 @@ class Pool:
     """
 
     def __init__(self, tasks: int, limits: Limits) -> None:
-        self._most = max(1, min(len(os.sched_getaffinity(0)), tasks // FILES_PER_WORKER + 1))
+        from ...compute.cores import usable
+
+        self._most = max(1, min(usable(), tasks // FILES_PER_WORKER + 1))
         self._limits = limits
         self._workers: list[Worker[Ticket]] = []
         self._queue: deque[Ticket] = deque()
@@ -152,6 +154,9 @@ class Pool:
         if reason == "out_of_memory" and not fresh and not ticket.tries:  # an earlier file may have left it little
             ticket.tries += 1
             self._queue.appendleft(ticket)
+        elif more_text_than(MOST_TIMES * self._limits.characters, value):
+            detail = f"far more characters come out than the limit of {self._limits.characters}"
+            self._close(ticket, Outcome(reason="failed", detail=detail))
         else:
             self._close(ticket, Outcome(value, reason, detail), size)
 

@@ -89,7 +89,7 @@ class Worker(Generic[T]):
         return False
 
     def messages(self) -> Iterator[tuple[Any, int]]:
-        """Complete messages of the child and their sizes; its first one only says that it is there."""
+        """Outcomes of the tickets (value, reason, detail, worn) and their sizes; the first message only says: ready."""
         if self._distrusted:  # what it said after that may belong to another task
             self._inbox.clear()
         while len(self._inbox) >= LENGTH.size:
@@ -99,19 +99,26 @@ class Worker(Generic[T]):
                 return
             try:
                 message = _Plain(io.BytesIO(self._inbox[LENGTH.size : end])).load()
-            except Exception:  # no message of ours; a dead child is a case that the pool knows
-                self._process.kill()
-                self._inbox.clear()
-                self._distrusted = True
+            except Exception:  # a hostile pickle may raise anything
+                self._distrust()
                 return
             del self._inbox[:end]
             if self.ready:
+                if not self.tickets or not _is_outcome(message):
+                    self._distrust()
+                    return
                 yield message, end
             elif message == READY:
                 self.ready = True
                 self.deadline = float("inf")
                 if self.tickets:
                     self._start_clock()
+
+    def _distrust(self) -> None:
+        """It said what our code does not say. A dead child is a case that the pool knows; it gets no more tasks."""
+        self._process.kill()
+        self._inbox.clear()
+        self._distrusted = self.worn = True
 
     def _wait_for_the_rest(self) -> None:
         """A result that is on its way while the parent was busy elsewhere is not late. Once: a child could dribble."""
@@ -156,6 +163,24 @@ class _Plain(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         raise pickle.UnpicklingError(f"{module}.{name} is no plain value")
+
+
+def _is_outcome(message: Any) -> bool:
+    return type(message) is tuple and tuple(map(type, message[1:])) == (str, str, bool)
+
+
+def more_text_than(most: int, value: Any) -> bool:
+    """Whether the strings in it have more characters, each counted as often as it is there: a small message may repeat
+    one text without end. So many entries of lists are too much as well: a list may hold itself."""
+    entries, waiting = most, [value]
+    while waiting and most >= 0 and entries >= 0:
+        each = waiting.pop()
+        if isinstance(each, str | bytes | bytearray):
+            most -= len(each)
+        elif isinstance(each, dict | list | tuple | set | frozenset):
+            entries -= len(each)
+            waiting += each.values() if isinstance(each, dict) else each
+    return bool(waiting) or most < 0 or entries < 0
 
 
 def _widen(pipe: int) -> None:

@@ -1,10 +1,14 @@
 """Bytes to text: which encoding a file has. The text itself is not judged here."""
 
+import codecs
 import re
 
 from ..children.pool import Refused
 
 DAMAGED_SHARE = 0.05  # of the characters beyond ASCII; with fewer bad bytes it is UTF-8 with some damage
+
+# No page is written in these; they decode slowly or turn plain letters into others.
+ODD = frozenset({"punycode", "idna", "unicode-escape", "raw-unicode-escape", "utf-7", "undefined"})
 
 
 def decode(data: bytes, declared: str | None = None) -> tuple[str, bool]:
@@ -50,4 +54,13 @@ def _detect(data: bytes) -> str:
 
 def declared_encoding(data: bytes) -> str | None:
     found = re.search(rb"charset\s*=\s*[\"']?([A-Za-z0-9_-]{3,20})", data[:2048])
-    return found[1].decode("ascii") if found else None
+    return codec_of(found[1].decode("ascii")) if found else None
+
+
+def codec_of(charset: str) -> str | None:
+    """Python's name of the codec; None for a name without one, and for one that is not to be believed."""
+    try:
+        codec = codecs.lookup(charset).name
+    except (LookupError, ValueError):
+        return None
+    return None if codec in ODD else codec

@@ -4,15 +4,17 @@ import re
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from mimetypes import MimeTypes
 
+from .archives import Member
 from .pieces import Piece
 
 HEADERS = ("From", "To", "Date")
 PARTS = 1_000
 
 
-def message(data: bytes) -> tuple[Piece, list[tuple[str, bytes]]]:
-    """The message as one document, and (name, bytes) of its attachments."""
+def message(data: bytes) -> tuple[Piece, list[Member]]:
+    """The message as one document, and its attachments."""
     mail = message_from_bytes(data, policy=policy.default)
     subject = " ".join(str(mail.get("Subject", "")).split())
     lines = [f"{name}: {' '.join(str(mail[name]).split())}" for name in HEADERS if mail.get(name)]
@@ -41,20 +43,26 @@ def _text(part: EmailMessage) -> str:
         return decode(part.get_payload(decode=True) or b"")[0]
 
 
-def _attachments(mail: EmailMessage) -> Iterator[tuple[str, bytes]]:
-    """Whatever is no body: parts with a name, and messages in the message."""
+def _attachments(mail: EmailMessage) -> Iterator[Member]:
+    """Whatever is no body. A part without a name gets one, so that the ledger has a line for it."""
     body = mail.get_body(("plain", "html"))
     alternatives = {id(each) for each in (mail.get_body(("plain",)), mail.get_body(("html",)), body) if each is not None}
-    for number, part in enumerate(_leaves(mail), 1):
-        if number > PARTS or id(part) in alternatives:
-            continue
+    parts = [(number, part) for number, part in enumerate(_leaves(mail), 1) if id(part) not in alternatives]
+    for number, part in parts[:PARTS]:
         if part.get_content_type() == "message/rfc822":
-            yield f"message {number}.eml", part.get_payload(0).as_bytes()
+            yield Member(f"message {number}.eml", part.get_payload(0).as_bytes())
         elif name := part.get_filename():
-            yield name, part.get_payload(decode=True) or b""
+            yield Member(name, part.get_payload(decode=True) or b"")
         elif part.get_content_maintype() == "text":
             suffix = "html" if part.get_content_subtype() == "html" else "txt"
-            yield f"part {number}.{suffix}", _text(part).encode("utf-8", "replace")
+            yield Member(f"part {number}.{suffix}", _text(part).encode("utf-8", "replace"))
+        else:
+            # only what Python itself knows: the machine's own list would give equal mails other names elsewhere
+            suffix = MimeTypes().guess_extension(part.get_content_type()) or ".bin"
+            yield Member(f"part {number}{suffix}", part.get_payload(decode=True) or b"")
+    if more := parts[PARTS:]:
+        detail = f"{len(more)} more parts; {PARTS} of a message are read"
+        yield Member(f"part {more[0][0]} and after", reason="too_many_parts", detail=detail)
 
 
 def _leaves(mail: EmailMessage) -> Iterator[EmailMessage]:

@@ -4,6 +4,7 @@ All of them are parsed in one child process. A member that is refused, or that a
 that crashes, hangs or outgrows the child takes the whole file with it, as a single outcome.
 """
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -44,54 +45,60 @@ def _message(data: bytes, room: Room) -> tuple[tuple[Piece, ...], bool]:
 
     piece, attachments = message(data)
     room.take(piece.text)
-    pieces, reencoded = _collected((Member(name, content) for name, content in attachments), None, room)
+    pieces, reencoded = _collected(attachments, None, room, names_are_unique=False)
     return (piece, *pieces), reencoded
 
 
-def _collected(found: Iterable[Member], columns: dict[str, Any] | None, room: Room) -> tuple[tuple[Piece, ...], bool]:
+def _collected(
+    found: Iterable[Member], columns: dict[str, Any] | None, room: Room, names_are_unique: bool = True
+) -> tuple[tuple[Piece, ...], bool]:
     """Raises `Refused` when the limits of the whole file are reached."""
     pieces: list[Piece] = []
-    names: set[str] = set()
+    contents: dict[str, set[bytes]] = {}
     reencoded = False
     for number, member in enumerate(found, 1):
         name = member.name.removeprefix("./")
-        if name in names:
-            pieces.append(Piece(row=f"{name} (entry {number})", reason="repeated_member", detail="the name stands before"))
+        content = hashlib.sha256(member.data).digest()
+        row = f"{name} (entry {number})" if name in contents else name
+        reason, detail = member.reason, member.detail
+        if not reason and content in contents.get(name, ()):
+            reason, detail = "repeated_member", "the same stands before, under the same name"
+        elif not reason and name in contents and names_are_unique:
+            reason, detail = "conflicting_member", "the name stands before, with other bytes"
+        contents.setdefault(name, set()).add(content)
+        if reason:
+            pieces.append(Piece(row=row, reason=reason, detail=detail))
             continue
-        names.add(name)
-        if member.reason:
-            pieces.append(Piece(row=name, reason=member.reason, detail=member.detail))
-            continue
-        inside, detected = _member(name, member.data, columns, room)
+        inside, detected = _member(replace(member, name=name), row, columns, room)
         pieces += inside
         reencoded |= detected
     return tuple(pieces), reencoded
 
 
-def _member(name: str, data: bytes, columns: dict[str, Any] | None, room: Room) -> tuple[list[Piece], bool]:
+def _member(member: Member, row: str, columns: dict[str, Any] | None, room: Room) -> tuple[list[Piece], bool]:
     from .parsers import FORMATS, NESTING, TABULAR
 
-    suffix = PurePosixPath(name).suffix.lower() if name else UNNAMED.get(signature(data), ".txt")
+    suffix = PurePosixPath(member.name).suffix.lower() if member.name else UNNAMED.get(signature(member.data), ".txt")
     kind = FORMATS.get(suffix, "")
-    if not kind or not data:
-        return [Piece(row=name, reason="empty" if kind else "unsupported_format")], False
+    if not kind or not member.data:
+        return [Piece(row=row, reason="empty" if kind else "unsupported_format")], False
     if kind in NESTING and room.depth == 0:
-        return [Piece(row=name, reason="nested_too_deep", detail=f"more than {DEPTH} levels of files in files")], False
+        return [Piece(row=row, reason="nested_too_deep", detail=f"more than {DEPTH} levels of files in files")], False
     try:
-        parsed = _parsed(data, kind, columns if kind in TABULAR else None, room)
+        parsed = _parsed(member.data, kind, columns if kind in TABULAR else None, room)
     except Exhausted:
         raise
     except Refused as error:
-        return [Piece(row=name, reason="member_failed", detail=str(error))], False
+        return [Piece(row=row, reason="member_failed", detail=str(error))], False
     except MemoryError:
-        return [Piece(row=name, reason="member_failed", detail="stopped at the memory limit")], False
+        return [Piece(row=row, reason="member_failed", detail="stopped at the memory limit")], False
     except ImportError:
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno in ENVIRONMENT:
             raise
-        return [Piece(row=name, reason="member_failed", detail=bounded(error))], False
-    return [_named(piece, name, kind) for piece in parsed.pieces], parsed.reencoded
+        return [Piece(row=row, reason="member_failed", detail=bounded(error))], False
+    return [_named(piece, row, kind) for piece in parsed.pieces], parsed.reencoded
 
 
 def _parsed(data: bytes, kind: str, columns: dict[str, Any] | None, room: Room) -> "Parsed":

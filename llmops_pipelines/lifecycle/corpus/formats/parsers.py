@@ -35,9 +35,9 @@ FORMATS = {
     **dict.fromkeys((f".{suffix}" for suffix in SOURCE_CODE.split()), "code"),
 }
 CODE = {
-    **{"markdown": "2", "html": "2", "text": "2", "pdf": "2", "docx": "2", "csv": "2", "jsonl": "2"},
-    **{"pptx": "1", "xlsx": "1", "parquet": "1", "json": "1", "notebook": "1", "email": "1", "mbox": "1"},
-    **{"xml": "1", "code": "1", "archive": "1"},
+    **{"markdown": "2", "html": "3", "text": "2", "pdf": "2", "docx": "2", "csv": "2", "jsonl": "2"},
+    **{"pptx": "1", "xlsx": "2", "parquet": "1", "json": "1", "notebook": "1", "email": "2", "mbox": "2"},
+    **{"xml": "2", "code": "1", "archive": "2"},
 }
 LIBRARIES = {
     "html": ("trafilatura", "lxml"),
@@ -94,19 +94,25 @@ def library_version(name: str) -> str:
     return version(name)
 
 
+def kept_bytes(path: str, blob: str) -> bytes | None:
+    """The file kept at `path`; None when it is missing or not what its name says."""
+    import hashlib
+
+    try:
+        data = Path(path).read_bytes()
+    except OSError:
+        return None
+    return data if hashlib.sha256(data).hexdigest() == blob else None
+
+
 def parse(
     path: str, blob: str, kind: str, columns: dict[str, Any] | None, characters: int
 ) -> tuple[list[dict[str, str]], bool]:
     """The documents of the file kept at `path`, as plain rows, and whether its text had to be decoded by detection."""
-    import hashlib
-
     from ..cleaners.cleaning import clean, storable
 
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise Refused(DAMAGED_BLOB) from error
-    if hashlib.sha256(data).hexdigest() != blob:
+    data = kept_bytes(path, blob)
+    if data is None:
         raise Refused(DAMAGED_BLOB)
     parsed = parse_bytes(data, kind, columns, Room(characters))
     if (size := sum(len(piece.text) + len(piece.title) for piece in parsed.pieces)) > characters:

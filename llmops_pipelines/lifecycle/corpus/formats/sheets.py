@@ -5,11 +5,14 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+from ..children.child import bounded
 from ..children.pool import Refused
 from .office import check_package
 from .pieces import Piece, Room
 from .signatures import signature
 from .tables import Row, from_rows, header_names, markdown_table
+
+Sheet = tuple[str, tuple[list[str], list[Row]]]  # name, columns, rows
 
 CELLS = 5_000_000  # of a sheet, empty ones too: a cell in the last corner makes all others
 
@@ -21,16 +24,22 @@ def spreadsheet(data: bytes, columns: dict[str, Any] | None, room: Room) -> Iter
     if signature(data) == "zip":
         _check(data)
     workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
-    sheets = ((name, _rows(workbook, name)) for name in workbook.sheet_names)
+    damaged: list[Piece] = []
+    sheets = ((each.name, _rows(workbook, each, damaged)) for each in workbook.sheets_metadata)
     if columns is not None:
         yield from from_rows(_with_columns(sheets, columns), columns, "row")
-        return
+    else:
+        yield _whole(sheets, room)
+    yield from damaged
+
+
+def _whole(sheets: Iterator[Sheet], room: Room) -> Piece:
     blocks = []
     for name, (header, rows) in sheets:
         if header:
             blocks.append(f"# {name}\n\n{markdown_table(header, (values.values() for _, values in rows if values))}")
             room.take(blocks[-1])
-    yield Piece("", "\n\n".join(blocks))
+    return Piece("", "\n\n".join(blocks))
 
 
 def _check(data: bytes) -> None:
@@ -39,10 +48,15 @@ def _check(data: bytes) -> None:
         check_package(data, "xlsx")
 
 
-def _rows(workbook: Any, name: str) -> tuple[list[str], list[Row]]:
+def _rows(workbook: Any, known: Any, damaged: list[Piece]) -> tuple[list[str], list[Row]]:
+    """Column names and rows of one sheet. One that cannot be read is added to `damaged`; charts and macros have no cells."""
+    from python_calamine import CalamineError, SheetTypeEnum
+
     try:
-        sheet = workbook.get_sheet_by_name(name)
-    except Exception:  # a sheet that is a chart
+        sheet = workbook.get_sheet_by_name(known.name)
+    except CalamineError as error:
+        if known.typ == SheetTypeEnum.WorkSheet:
+            damaged.append(Piece(row=f"sheet {known.name}", reason="member_failed", detail=bounded(error)))
         return [], []
     if sheet.total_height * sheet.total_width > CELLS:
         raise Refused(f"a sheet of {sheet.total_height} rows and {sheet.total_width} columns")
@@ -59,7 +73,7 @@ def _rows(workbook: Any, name: str) -> tuple[list[str], list[Row]]:
     return header, rows
 
 
-def _with_columns(sheets: Iterator[tuple[str, tuple[list[str], list[Row]]]], columns: dict[str, Any]) -> list[Row]:
+def _with_columns(sheets: Iterator[Sheet], columns: dict[str, Any]) -> list[Row]:
     """Rows of the sheets that have the columns; the others are notes beside the table."""
     wanted = {name for name in columns.values() if name}
     every = [sheet for _, sheet in sheets]

@@ -2,6 +2,7 @@
 
 from urllib.parse import unquote, urlsplit
 
+from ..formats.decoding import codec_of
 from ..sources import UnreadableFile
 from .patterns import suffix
 
@@ -46,10 +47,10 @@ def expected_suffix(page: str) -> str:
 def in_utf8(body: bytes, headers: dict[str, str]) -> bytes:
     """The header's word on letters would be lost with it: text in others is written as UTF-8, marked as such."""
     kind, _, rest = headers.get("content-type", "").lower().partition(";")
-    charset = rest.partition("charset=")[2].partition(";")[0].strip(" \"'")
-    if not charset or not kind.strip().startswith("text/") or charset in ("utf-8", "utf8", "us-ascii"):
+    codec = codec_of(rest.partition("charset=")[2].partition(";")[0].strip(" \"'"))
+    if not codec or not kind.strip().startswith("text/") or codec in ("utf-8", "ascii"):
         return body
     try:
-        return body.decode(charset).encode("utf-8-sig")
-    except (LookupError, UnicodeError, ValueError):
+        return body.decode(codec).encode("utf-8-sig")
+    except (LookupError, ValueError):  # not a codec of texts, or not what the bytes are
         return body

@@ -33,7 +33,7 @@ def is_table(source: "Source", project: Path) -> bool:
     try:
         return DeltaTable.is_deltatable(path)
     except Exception as error:  # object stores have many errors; none of them may pass for "no table"
-        raise _unreadable(source, error) from error
+        raise _unreadable(source, error) from None  # here and below: it may hold the address with its password
 
 
 def look(
@@ -60,7 +60,7 @@ def look(
     except CorpusError:
         raise
     except Exception as error:  # deltalake, its query engine and object stores each have their own errors
-        raise _unreadable(source, error) from error
+        raise _unreadable(source, error) from None
     listing, bits = rows.listing(int(before.get("bits", 0)))
     state = {**seen, "bits": bits, "rows": rows.rows, "buckets": len(listing.files)}
     return Listing(listing.files, listing.counts, state)

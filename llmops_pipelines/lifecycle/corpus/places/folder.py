@@ -1,6 +1,7 @@
 """A local folder or file: listed in one pass of names, sizes and times; read without ever leaving the folder.
 
-Symbolic links are followed only to regular files inside the folder; devices, pipes and sockets are never opened.
+Symbolic links are followed only to regular files inside the folder that the patterns take as well; devices, pipes and
+sockets are never opened.
 """
 
 import os
@@ -12,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ..sources import CorpusError, Found, Listing, UnreadableFile, printable
-from .patterns import Patterns, split_glob, suffix
+from .patterns import Patterns, is_hidden, split_glob, suffix
 
 if TYPE_CHECKING:
     from llmops_pipelines.config.documents import Source
@@ -30,10 +31,10 @@ def local(path: str) -> str:
 def look(source: "Source", project: Path) -> Listing:
     """Every regular file that the source's patterns take."""
     root, only, beside = _root(source, project)
-    patterns = Patterns.of(source, beside)
-    counts = {"links_not_followed": 0, "not_regular_files": 0}
+    patterns = Patterns.of(source, beside, hidden_too=bool(only))
+    counts = {"links_not_followed": 0, "not_regular_files": 0, "hidden_left_out": 0}
     try:
-        entries = [(only, os.lstat(os.path.join(root, only)))] if only else _entries(root, patterns)  # noqa: PTH118
+        entries = [(only, os.lstat(os.path.join(root, only)))] if only else _entries(root, patterns, counts)  # noqa: PTH118
         files = list(_files(source.name, root, entries, patterns, counts))
     except OSError as error:
         raise CorpusError(
@@ -55,7 +56,7 @@ def _root(source: "Source", project: Path) -> tuple[str, str, str]:
     return root, "", beside
 
 
-def _entries(root: str, patterns: Patterns) -> Iterator[tuple[str, os.stat_result]]:
+def _entries(root: str, patterns: Patterns, counts: dict[str, int]) -> Iterator[tuple[str, os.stat_result]]:
     """Path below `root` and status of everything that is not a folder. A folder behind a link is one entry."""
     folders = [""]
     while folders:
@@ -71,6 +72,8 @@ def _entries(root: str, patterns: Patterns) -> Iterator[tuple[str, os.stat_resul
                     yield inside, status
                 elif patterns.enter(printable(inside)):
                     folders.append(inside + "/")
+                elif is_hidden(printable(inside)):
+                    counts["hidden_left_out"] += 1
 
 
 def _files(
@@ -80,11 +83,12 @@ def _files(
     for inside, status in entries:
         uri = printable(inside)
         if not patterns.take(uri):
+            counts["hidden_left_out"] += patterns.hides(uri)
             continue
         target = inside
         if stat.S_ISLNK(status.st_mode):
             resolved = _resolve(root, inside)
-            if resolved is None:
+            if resolved is None or not patterns.take(printable(resolved[0])):
                 counts["links_not_followed"] += 1
                 continue
             target, status = resolved

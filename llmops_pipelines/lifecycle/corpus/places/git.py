@@ -28,7 +28,7 @@ POINTER_BYTES = 1024
 def look(source: "Source", project: Path, *, secrets: Secrets, cache: Path) -> Listing:
     """The files of the commit that the ref names now. State: that commit."""
     repository, commit = opened(source.name, source.git, project, secrets, cache)
-    counts = {"links_not_followed": 0, "submodules_not_followed": 0}
+    counts = {"links_not_followed": 0, "submodules_not_followed": 0, "hidden_left_out": 0}
     listed = repository.run("ls-tree", "-r", "-z", "-l", "--full-tree", commit)
     files = tuple(_files(source, repository, listed, counts))
     return Listing(files, counts, {"commit": commit})
@@ -41,6 +41,7 @@ def _files(source: "Source", repository: Repository, listed: bytes, counts: dict
         mode, kind, name, size = facts.split()
         uri = printable(os.fsdecode(path))
         if not patterns.take(uri):
+            counts["hidden_left_out"] += patterns.hides(uri)
             continue
         if mode == LINK:
             counts["links_not_followed"] += 1

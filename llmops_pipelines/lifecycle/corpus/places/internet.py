@@ -23,6 +23,7 @@ AGENT = "llmops-pipelines"
 REDIRECTS = 5
 MOVED = (301, 302, 303, 307, 308)
 GZIP, DEFLATE = 31, 47  # window bits of zlib: gzip alone; gzip or zlib by itself
+PACKED_MORE = 2**16  # bytes that a packed body may have beyond what may come out of it
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,8 @@ class _Host:
 
     def _reply(self, url: str, response: httpcore.Response, most: int, wanted) -> Reply:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1").strip() for name, value in response.headers}
+        if response.status == 304:
+            response.read()  # it has no body, and only one that was read to its end leaves the connection open
         if response.status != 200:
             return Reply(response.status, url, headers, b"")
         if wanted:
@@ -143,16 +146,19 @@ class _Host:
 
 
 def _body(response: httpcore.Response, headers: dict[str, str], most: int) -> bytes:
-    """The body, unpacked; never more than `most` bytes of it in memory."""
+    """The body, unpacked; never more than `most` bytes of it in memory, nor many more taken in."""
     encoding = headers.get("content-encoding", "identity").lower()
     if encoding not in ("identity", "gzip", "x-gzip", "deflate", ""):
         raise UnreadableFile(f"is packed as {encoding!r}, which was not asked for")
     unpack = None if encoding in ("identity", "") else zlib.decompressobj(DEFLATE)
-    parts, size = [], 0
+    parts, size, came = [], 0, 0
     for part in response.iter_stream():
+        came += len(part)
         part = unpack.decompress(part, most - size + 1) if unpack else part
         size += len(part)
-        if size > most:
+        if unpack and unpack.unused_data:  # zlib would keep all of it
+            raise UnreadableFile("goes on after the end of its packed body")
+        if size > most or came > most + PACKED_MORE:
             raise UnreadableFile(f"is larger than {most / 2**20:g} MB (web.megabytes)")
         parts.append(part)
     if unpack and not unpack.eof:
@@ -167,7 +173,7 @@ def unpacked(data: bytes, most: int) -> bytes:
         out = unpack.decompress(data, most + 1)
     except zlib.error as error:
         raise UnreadableFile("is no whole gzip file") from error
-    if len(out) > most or not unpack.eof:
+    if len(out) > most or not unpack.eof or unpack.unused_data:
         raise UnreadableFile(f"is no whole gzip file of at most {most / 2**20:g} MB")
     return out
 

@@ -6,6 +6,7 @@ A stamp is made of what the store tells of an object for free: etag, version, ti
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ TIMES = ("lastmodified", "last_modified", "mtime", "modified", "updated", "creat
 DRIVERS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "oss": "ossfs"} | dict.fromkeys(
     ("abfs", "abfss", "az", "adl"), "adlfs"
 )
+SIGNED = re.compile(r"(?i)((?<![\w-])[\w-]*(?:sig|signature|token|secret|password|credential)=)[^&\s]+")
 ELSEWHERE = {"http": "web", "https": "web", "git": "git", "github": "git"}  # these have words and safety rules of their own
 
 
@@ -34,8 +36,8 @@ def is_remote(path: str | None) -> bool:
 
 
 def masked(address: str) -> str:
-    """The address without a user name or password in it."""
-    return re.sub(r"://[^/@\s]*@", "://", address)
+    """The address without a user name, a password or a signature in it."""
+    return SIGNED.sub(r"\1***", re.sub(r"://[^/\s]*@", "://", address))
 
 
 def look(source: "Source") -> Listing:
@@ -43,7 +45,7 @@ def look(source: "Source") -> Listing:
     root, beside = split_glob(source.path or "")
     where = masked(source.path or "")
     system = _system(source.name, root, where)
-    counts = {"links_not_followed": 0, "not_regular_files": 0}
+    counts = {"links_not_followed": 0, "not_regular_files": 0, "hidden_left_out": 0}
     patterns = Patterns.of(source, beside)
     try:
         system.invalidate_cache()
@@ -53,7 +55,7 @@ def look(source: "Source") -> Listing:
         raise CorpusError(
             f"source {source.name}: {where} cannot be listed completely ({_cause(error)}); "
             "nothing was changed, mend the access and run again"
-        ) from error
+        ) from None  # here and below: the error of a driver may hold the address with its password
     if any(found.uri.startswith("_delta_log/") for found in files):
         raise CorpusError(f"source {source.name}: {where} is a Delta table; say columns: which is the id, which the text")
     return Listing(tuple(files), counts)
@@ -71,20 +73,20 @@ def _system(name: str, address: str, where: str) -> "AbstractFileSystem":
         return fsspec.core.url_to_fs(address, skip_instance_cache=True, use_listings_cache=False)[0]
     except ImportError as error:
         driver = DRIVERS.get(protocol, _cause(error))
-        raise CorpusError(
-            f"source {name}: {protocol}:// needs a package that is not installed; pip install {driver}"
-        ) from error
+        raise CorpusError(f"source {name}: {protocol}:// needs a package that is not installed; pip install {driver}") from None
     except Exception as error:
         raise CorpusError(
             f"source {name}: {where} cannot be opened ({_cause(error)}); mend the address or its access"
-        ) from error
+        ) from None
 
 
 def _files(name: str, system: "AbstractFileSystem", top: str, patterns: Patterns, counts: dict[str, int]) -> Iterator[Found]:
     for key, info in _entries(system, top):
         inside = key.removeprefix(top).lstrip("/") or key.rpartition("/")[2]
         uri = printable(inside)
-        if inside.endswith("/") or not patterns.take(uri):  # stores keep such names for empty folders
+        named = replace(patterns, hidden_too=True) if key == top else patterns  # the address is that of one object
+        if inside.endswith("/") or not named.take(uri):  # stores keep such names for empty folders
+            counts["hidden_left_out"] += named.hides(uri)
             continue
         if info.get("islink") or info.get("type") == "link":
             counts["links_not_followed"] += 1
@@ -154,7 +156,7 @@ def read_steady(system: "AbstractFileSystem", key: str, listed: str) -> bytes:
             info = system.info(key)
             after = _stamp(info)[0]
         except Exception as error:  # as above
-            raise UnreadableFile(_cause(error)) from error
+            raise UnreadableFile(_cause(error)) from None
         if after == before and len(data) == info.get("size", len(data)):
             return data
         before = after

@@ -58,8 +58,8 @@ class Repository:
             done = subprocess.run(
                 self._command(arguments), env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds
             )
-        except subprocess.TimeoutExpired as error:
-            raise GitFailed(f"no answer in {seconds:.0f} seconds") from error
+        except subprocess.TimeoutExpired:  # it holds the command, and that the address with its password
+            raise GitFailed(f"no answer in {seconds:.0f} seconds") from None
         if done.returncode:
             said = masked(" ".join(done.stderr.decode("utf-8", "replace").split()))
             raise GitFailed(said[:300] or f"exit code {done.returncode}")
@@ -93,7 +93,8 @@ class Repository:
 def opened(name: str, said: "Git", project: Path, secrets: Secrets, cache: Path) -> tuple[Repository, str]:
     """The repository, holding the commit that the ref names now, and that commit."""
     if said.ref.startswith("-") or said.repository.startswith("-"):
-        raise CorpusError(f"source {name}: a repository or ref cannot start with '-'; got {said.repository} and {said.ref}")
+        got = f"{masked(said.repository)} and {said.ref}"
+        raise CorpusError(f"source {name}: a repository or ref cannot start with '-'; got {got}")
     folder = _folder(project / said.repository)
     if folder:
         repository = Repository(name, folder, _environment(secrets, protocols=""))

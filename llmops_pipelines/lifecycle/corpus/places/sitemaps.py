@@ -5,7 +5,7 @@ from collections.abc import Callable
 from ..sources import UnreadableFile
 from .internet import unpacked
 
-LARGEST = 50 * 2**20  # bytes of one sitemap, as sitemaps.org has it
+LARGEST = 10 * 2**20  # bytes of one sitemap: about 50,000 pages, the most that sitemaps.org allows
 MOST_FILES = 500
 DEEPEST = 3  # indexes of indexes
 GZIP_MAGIC = b"\x1f\x8b"
@@ -25,11 +25,11 @@ def pages(starts: list[str], fetch: Callable[[str], bytes], keep: Callable[[str]
         if url in seen:
             continue
         seen.add(url)
-        if len(seen) > MOST_FILES or depth > DEEPEST:
+        if len(seen) + len(waiting) > MOST_FILES or depth > DEEPEST:
             raise UnreadableFile(f"more than {MOST_FILES} sitemaps, or indexes nested deeper than {DEEPEST}")
         kind, places = parsed(fetch(url))
         if kind == "sitemapindex":
-            waiting += [(place, depth + 1) for place in places]
+            waiting += [(place, depth + 1) for place in dict.fromkeys(places) if place not in seen]
             continue
         for place in places:
             if page := keep(place):

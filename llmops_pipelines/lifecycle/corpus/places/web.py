@@ -5,6 +5,7 @@ A page that is gone (404, 410) is left out. A page that does not answer stays as
 
 import hashlib
 import json
+import weakref
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -61,10 +62,11 @@ class _Visit:
     counts: Counter = field(default_factory=Counter)
     last_reason: str = ""
     _lock: Lock = field(default_factory=Lock)
+    _later: tuple[Internet, Robots] | None = None
 
     def __post_init__(self) -> None:
         self.robots = Robots(self.internet)
-        self.patterns = Patterns.of(self.source)
+        self.patterns = Patterns.of(self.source, hidden_too=True)
         self.most_bytes = self.source.web.megabytes * 2**20
 
     def pages(self) -> list[str]:
@@ -153,15 +155,21 @@ class _Visit:
         return self._found(page, json.dumps(seen, sort_keys=True), seen, partial(self.spool.read, *place))
 
     def _again(self, page: str) -> bytes:
-        """The bytes of a page that did not change, when those that were kept are lost."""
-        internet = replace(self.internet)
-        try:
-            reply = internet.get(page, self.most_bytes, None, partial(suffix_of, page))
-        finally:
-            internet.close()
+        """The bytes of a page that did not change, when those that were kept are lost: asked as politely as in the look."""
+        internet, robots = self._reopened()
+        reply = internet.get(page, self.most_bytes, None, partial(suffix_of, page), robots.check)
         if reply.status != 200:
             raise UnreadableFile(f"answers {reply.status}")
         return in_utf8(reply.body, reply.headers)
+
+    def _reopened(self) -> tuple[Internet, Robots]:
+        """One for all pages, closed when nobody can ask for another: the look has closed its own."""
+        with self._lock:
+            if self._later is None:
+                internet = replace(self.internet)
+                weakref.finalize(self, internet.close)
+                self._later = internet, Robots(internet)
+            return self._later
 
     def _silent(self, page: str, last: Known | None, seen: dict, reason: str) -> Found:
         """No answer, or one that cannot be used: the page stays what it was, and is unreadable when it never was anything."""
@@ -192,4 +200,4 @@ def _seen(last: Known | None) -> dict:
 
 def _conditions(seen: dict) -> dict[str, str]:
     headers = {"If-None-Match": seen.get("etag"), "If-Modified-Since": seen.get("modified")}
-    return {name: value for name, value in headers.items() if value}
+    return {name: value for name, value in headers.items() if value and value.isascii()}  # others cannot be sent

@@ -22,7 +22,7 @@ TEXTS_AT_ONCE = 1_024
 
 @dataclass(frozen=True)
 class Comparison:
-    """Per document: the first doc_id of its cluster, and the doc_id kept instead of it (None when it stays itself)."""
+    """Per document: the first doc_id of its cluster, and the doc_id kept instead of its text (None when that stays)."""
 
     clusters: list[str]
     kept_instead: list[str | None]
@@ -31,12 +31,17 @@ class Comparison:
     reused: int
 
 
-def compare(lake: "Lake", doc_ids: "pa.ChunkedArray", contents: "pa.ChunkedArray", similarity: float) -> Comparison:
-    """Find near-duplicates (the first by doc_id is kept) and clusters. Equal inputs in another order give the same."""
+def compare(
+    lake: "Lake", doc_ids: "pa.ChunkedArray", contents: "pa.ChunkedArray", similarity: float, standing: "np.ndarray"
+) -> Comparison:
+    """Find near-duplicates and clusters. The first is kept: the one of lowest `standing` (int[documents]), then by doc_id.
+
+    Equal inputs in another order give the same.
+    """
     import numpy as np
 
     texts, of_document = _distinct(contents)
-    rank = _ranks(doc_ids)
+    rank = _ranks(doc_ids, standing)
     first = np.full(len(texts), len(doc_ids), np.int64)  # of each text, the smallest rank of its documents
     np.minimum.at(first, of_document, rank)
     profiles = _Profiles(lake, texts, similarity)
@@ -70,11 +75,12 @@ def _distinct(contents: "pa.ChunkedArray") -> "tuple[list[str], np.ndarray]":
     return whole.dictionary.to_pylist(), whole.indices.to_numpy(zero_copy_only=False)
 
 
-def _ranks(doc_ids: "pa.ChunkedArray") -> "np.ndarray":
+def _ranks(doc_ids: "pa.ChunkedArray", standing: "np.ndarray") -> "np.ndarray":
     import numpy as np
     import pyarrow.compute as pc
 
-    order = pc.sort_indices(doc_ids).to_numpy()
+    by_name = pc.sort_indices(doc_ids).to_numpy()
+    order = by_name[np.argsort(standing[by_name], kind="stable")]
     ranks = np.empty(len(order), np.int64)
     ranks[order] = np.arange(len(order))
     return ranks

@@ -1,6 +1,6 @@
 """Documents that say the same: near-duplicates by verified word sequences, and clusters that also share a long paragraph.
 
-Texts are rows of arrays here; `order` gives each row its rank (by smallest doc_id), so no result depends on the order of
+Texts are rows of arrays here; `order` gives each row its rank (of its first document), so no result depends on the order of
 rows or on which run saw a text first. MinHash: Broder 1997; bands: Leskovec et al., Mining of Massive Datasets, section 3.4.
 """
 

@@ -1,13 +1,18 @@
 """A task that crashes, hangs, grows or fails is an outcome; the others are not touched by it."""
 
+import contextlib
+import fcntl
 import os
+import pickle
 import signal
 import socket
+import stat
 import time
 from pathlib import Path
 
 import pytest
 
+from llmops_pipelines.lifecycle.corpus.children.child import LENGTH
 from llmops_pipelines.lifecycle.corpus.children.pool import Limits, Outcome, Pool, Refused, bounded
 from llmops_pipelines.lifecycle.corpus.sources import CorpusError
 
@@ -107,7 +112,7 @@ def long(letters: int) -> str:
 
 
 def test_large_values_come_whole_and_values_without_end_are_refused():
-    with Pool(8, Limits(memory_bytes=300 * 2**20)) as pool:
+    with Pool(8, Limits(memory_bytes=300 * 2**20, characters=40_000_000)) as pool:
         sizes = [10, 30_000_000, 200_000_000, 5_000_000]
         outcomes = list(pool.run(long, [(size,) for size in sizes]))
     assert [len(outcome.value) if outcome.value else outcome.reason for outcome in outcomes] == [
@@ -116,6 +121,45 @@ def test_large_values_come_whole_and_values_without_end_are_refused():
         "out_of_memory",
         5_000_000,
     ]
+
+
+def repeated(letters: int) -> list[str]:
+    return ["x" * letters] * 1_000
+
+
+def knot() -> list:
+    made: list = []
+    made += [made] * 10
+    return made
+
+
+def test_text_that_a_small_message_repeats_without_end_is_refused():
+    with Pool(1, Limits(characters=1_000_000)) as pool:
+        large, fine = pool.run(repeated, [(10_000,), (1_000,)])
+        (endless,) = pool.run(knot, [()])
+    assert large == endless == Outcome(None, "failed", "far more characters come out than the limit of 1000000")
+    assert fine.value == ["x" * 1_000] * 1_000
+
+
+def lie(what: str) -> str:
+    """Writes into the pipe of results, as code would that has taken the child over."""
+    said = {"short": [("value", "")], "types": [("value", 7, "", False)], "much": [("value", "", "", False)] * 3, "no": []}[
+        what
+    ]
+    for number in range(3, 10):
+        with contextlib.suppress(OSError):
+            if said and stat.S_ISFIFO(os.fstat(number).st_mode) and fcntl.fcntl(number, fcntl.F_GETFL) & os.O_WRONLY:
+                os.write(number, b"".join(LENGTH.pack(len(pickle.dumps(each))) + pickle.dumps(each) for each in said))
+    return what
+
+
+@pytest.mark.parametrize("what", ["short", "types", "much"])
+def test_messages_that_our_code_does_not_send_end_the_child_and_not_the_run(what):
+    with Pool(1, Limits(seconds=5)) as pool:
+        (lied,) = pool.run(lie, [(what,)])
+        (fine,) = pool.run(lie, [("no",)])
+    assert (lied.value, lied.reason) == (("value", "") if what == "much" else (None, "crashed"))
+    assert fine == Outcome("no")
 
 
 def test_a_child_that_cannot_start_is_said_to_be_so(monkeypatch):

@@ -2,10 +2,13 @@
 
 import io
 import json
+import zipfile
+from email.message import EmailMessage
 
 import docx
 import pyarrow as pa
 import pytest
+import xlsxwriter
 from docx.oxml import parse_xml
 from pyarrow import parquet
 
@@ -13,7 +16,7 @@ from llmops_pipelines.lifecycle.corpus.children.pool import Refused
 from llmops_pipelines.lifecycle.corpus.formats.parsers import parse_bytes
 from llmops_pipelines.lifecycle.corpus.formats.pieces import Piece, Room
 
-from .foreign_files import ROWS, mail, presentation, workbook
+from .foreign_files import ROWS, mail, presentation, workbook, zipped
 
 COLUMNS = {"id": "id", "text": "body", "title": None}
 
@@ -44,6 +47,32 @@ def test_rows_of_a_spreadsheet_are_documents_and_notes_beside_the_table_are_not(
     assert [(piece.row, piece.text) for piece in read(data, "xlsx", COLUMNS)] == [("a", "one way"), ("b", "return")]
     with pytest.raises(Refused, match="no column 'body'"):
         read(workbook(("Texts", [["id", "text"], ["a", "x"]])), "xlsx", COLUMNS)
+
+
+def charted(change) -> bytes:
+    """A workbook of two sheets and a chart, its parts changed on the way."""
+    out = io.BytesIO()
+    book = xlsxwriter.Workbook(out)
+    for name, rows in (("Good", ROWS), ("Other", [["id", "body"], ["c", "later"]])):
+        sheet = book.add_worksheet(name)
+        for number, row in enumerate(rows):
+            sheet.write_row(number, 0, row)
+    chart = book.add_chart({"type": "line"})
+    chart.add_series({"values": "=Good!$A$1:$A$2"})
+    book.add_chartsheet("Chart").set_chart(chart)
+    book.close()
+    with zipfile.ZipFile(io.BytesIO(out.getvalue())) as archive:
+        return zipped({entry: change(entry, archive.read(entry)) for entry in archive.namelist()})
+
+
+def test_a_damaged_sheet_is_quarantined_and_a_chart_is_nothing():
+    whole = charted(lambda name, data: data)
+    broken = charted(lambda name, data: data[: len(data) // 2] if name.endswith("worksheets/sheet2.xml") else data)
+    assert [(piece.row, piece.reason) for piece in read(whole, "xlsx")] == [("", "")]
+    assert [(piece.row, piece.reason) for piece in read(broken, "xlsx")] == [("", ""), ("sheet Other", "member_failed")]
+    assert [(piece.row, piece.reason) for piece in read(whole, "xlsx", COLUMNS)] == [("a", ""), ("b", ""), ("c", "")]
+    rows = [("a", ""), ("b", ""), ("sheet Other", "member_failed")]
+    assert [(piece.row, piece.reason) for piece in read(broken, "xlsx", COLUMNS)] == rows
 
 
 def test_parquet_gives_rows_or_one_table():
@@ -91,6 +120,38 @@ def test_a_mail_is_its_subject_and_plain_body_and_its_attachments_are_documents(
     assert "> Is it free?" in message.text and "<p>" not in message.text
     assert (attachment.row, attachment.title, attachment.kind) == ("notes.md", "Notes", "markdown")
     assert (image.row, image.reason) == ("logo.png", "unsupported_format")
+
+
+def letter(*parts: tuple[str, str | None, bytes]) -> bytes:
+    """A mail with attachments: type, name or None, bytes."""
+    message = EmailMessage()
+    message.set_content("See below.")
+    for kind, name, data in parts:
+        message.add_attachment(data, *kind.split("/"), **({"filename": name} if name else {}))
+    return message.as_bytes()
+
+
+def test_attachments_of_one_name_are_all_read_but_for_equal_ones():
+    data = letter(*[("application/octet-stream", "a.md", text) for text in (b"# One", b"# Two", b"# Two")])
+    found = read(data, "email")[1:]
+    assert [(piece.row, piece.title, piece.reason) for piece in found] == [
+        ("a.md", "One", ""),
+        ("a.md (entry 2)", "Two", ""),
+        ("a.md (entry 3)", "", "repeated_member"),
+    ]
+
+
+def test_parts_without_a_name_and_parts_beyond_the_limit_are_in_the_ledger(monkeypatch):
+    data = letter(("image/png", None, b"\x89PNG"), ("x-odd/thing", None, b"1"), *[("text/plain", None, b"words")] * 3)
+    monkeypatch.setattr("llmops_pipelines.lifecycle.corpus.formats.mail.PARTS", 3)
+    found = read(data, "email")[1:]
+    assert [(piece.row, piece.reason) for piece in found] == [
+        ("part 2.png", "unsupported_format"),
+        ("part 3.bin", "unsupported_format"),
+        ("part 4.txt", ""),
+        ("part 5 and after", "too_many_parts"),
+    ]
+    assert found[-1].detail == "2 more parts; 3 of a message are read"
 
 
 def test_a_mailbox_is_one_document_per_message():

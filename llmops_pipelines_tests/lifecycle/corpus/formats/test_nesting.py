@@ -137,8 +137,12 @@ def test_entries_are_counted_and_a_huge_directory_is_not_read(monkeypatch):
 
 
 def test_a_name_that_stands_twice_is_used_once():
-    entries = [("a.md", FILE, b"# One"), ("a.md", FILE, b"# Two")]
-    assert reasons(read(tarred(*entries))) == [("a.md", ""), ("a.md (entry 2)", "repeated_member")]
+    entries = [("a.md", FILE, b"# One"), ("./a.md", FILE, b"# One"), ("a.md", FILE, b"# Two")]
+    assert reasons(read(tarred(*entries))) == [
+        ("a.md", ""),
+        ("a.md (entry 2)", "repeated_member"),
+        ("a.md (entry 3)", "conflicting_member"),
+    ]
 
 
 def test_characters_of_all_members_count_together():

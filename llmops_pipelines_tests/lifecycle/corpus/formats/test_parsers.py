@@ -1,11 +1,13 @@
 """Each format gives headings and tables as Markdown, a title, and a refusal where text would be lost."""
 
+import hashlib
+
 import pytest
 
 from llmops_pipelines.lifecycle.corpus.children.pool import Limits, Refused
 from llmops_pipelines.lifecycle.corpus.formats import office, parsers, plain, tables, web
 from llmops_pipelines.lifecycle.corpus.formats import pdf as pdfs
-from llmops_pipelines.lifecycle.corpus.formats.decoding import decode
+from llmops_pipelines.lifecycle.corpus.formats.decoding import declared_encoding, decode
 from llmops_pipelines.lifecycle.corpus.formats.pieces import Room
 
 from .small_files import pdf, prose, word_file
@@ -100,6 +102,21 @@ def test_utf8_is_not_counted_and_bytes_that_are_no_text_are_refused():
     assert decode(b"\xef\xbb\xbfn") == ("n", False)
     with pytest.raises(Refused, match="no text encoding"):
         decode(bytes(range(256)) * 20)
+
+
+@pytest.mark.parametrize("charset", ["utf-7", "punycode", "unicode_escape", "nonsense"])
+def test_an_encoding_that_no_page_is_written_in_is_not_believed(charset):
+    assert declared_encoding(f'<meta charset="{charset}">'.encode()) is None
+    assert declared_encoding(b'<meta charset="ISO-8859-2">') == "iso8859-2"
+
+
+def test_kept_bytes_are_those_of_their_name(tmp_path):
+    name = hashlib.sha256(b"text").hexdigest()
+    (tmp_path / "blob").write_bytes(b"text")
+    assert parsers.kept_bytes(str(tmp_path / "blob"), name) == b"text"
+    assert parsers.kept_bytes(str(tmp_path / "nowhere"), name) is None
+    (tmp_path / "blob").write_bytes(b"texT")
+    assert parsers.kept_bytes(str(tmp_path / "blob"), name) is None
 
 
 def test_plain_text_headings_are_read_from_the_layout():

@@ -49,6 +49,56 @@ def test_an_excluded_folder_is_not_entered(tmp_path, documents):
         (documents / "deep").chmod(0o755)
 
 
+@pytest.fixture
+def hidden(documents):
+    for name in (".env", ".git/config", ".github/a.md", ".github/workflows/b.md", "deep/.cache/c.md", "deep/.d.md"):
+        (documents / name).parent.mkdir(parents=True, exist_ok=True)
+        (documents / name).write_text("token=1")
+    return documents
+
+
+def test_hidden_files_are_left_out_and_counted(tmp_path, hidden):
+    listing = look(tmp_path)
+    assert uris(listing) == ["a.md", "b.md", "deep/c.MD", "deep/d.txt", "e"]
+    assert listing.counts["hidden_left_out"] == 5  # two files; three folders, which are not entered
+
+
+def test_a_hidden_folder_is_not_entered(tmp_path, hidden):
+    (hidden / ".git").chmod(0)
+    try:
+        assert uris(look(tmp_path, include=[".github/**"])) == [".github/a.md", ".github/workflows/b.md"]
+    finally:
+        (hidden / ".git").chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("include", "taken"),
+    [
+        (["**/*", ".github/*"], [".github/a.md", "a.md", "b.md", "deep/c.MD", "deep/d.txt", "e"]),
+        (["deep/.cache/*.md"], ["deep/.cache/c.md"]),
+        (["**/.*"], [".env", "deep/.d.md"]),
+        (["**/*.md"], ["a.md", "b.md"]),
+        (["a.md", "**/workflows/**"], ["a.md"]),
+    ],
+)
+def test_hidden_files_are_taken_by_a_pattern_that_names_a_part_with_a_dot(tmp_path, hidden, include, taken):
+    assert uris(look(tmp_path, include=include)) == taken
+
+
+def test_the_path_itself_may_be_hidden(tmp_path, hidden):
+    assert uris(look(tmp_path, "documents/.env")) == [".env"]
+    assert uris(look(tmp_path, "documents/.github")) == ["a.md", "workflows/b.md"]
+    assert uris(look(tmp_path, "documents/**/.cache/*")) == ["deep/.cache/c.md"]
+
+
+@pytest.mark.parametrize(("target", "followed"), [("a.md", True), ("deep/d.txt", False), (".env", False)])
+def test_a_link_leads_only_to_what_the_patterns_take(tmp_path, hidden, target, followed):
+    (hidden / "link.md").symlink_to(target)
+    listing = look(tmp_path, exclude=["deep/**"])
+    assert ("link.md" in uris(listing)) is followed
+    assert listing.counts["links_not_followed"] == (not followed)
+
+
 def test_nothing_outside_the_folder_is_followed(tmp_path, documents):
     (tmp_path / "secret.md").write_text("secret")
     links = {"out.md": tmp_path / "secret.md", "up": tmp_path, "broken": "nowhere", "dir": "deep", "etc": "/proc/self/environ"}
@@ -58,7 +108,7 @@ def test_nothing_outside_the_folder_is_followed(tmp_path, documents):
     os.mkfifo(documents / "pipe.md")
     (documents / "null").symlink_to("/dev/null")
     listing = look(tmp_path)
-    assert listing.counts == {"links_not_followed": 6, "not_regular_files": 1}
+    assert listing.counts == {"links_not_followed": 6, "not_regular_files": 1, "hidden_left_out": 0}
     assert {found.uri: found.read() for found in listing.files}["same.md"] == b"text of a.md"
     assert len(listing.files) == 6
 

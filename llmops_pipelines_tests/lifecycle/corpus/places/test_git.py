@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -108,7 +109,7 @@ def test_links_and_submodules_are_counted_and_lfs_pointers_are_unreadable(tmp_pa
     written.git("submodule", "--quiet", "add", str(other.folder), "inner")
     written.commit()
     listing = Looking(tmp_path).look(said(tmp_path, include=["**/*.md", "inner"]))
-    assert listing.counts == {"links_not_followed": 1, "submodules_not_followed": 1}
+    assert listing.counts == {"links_not_followed": 1, "submodules_not_followed": 1, "hidden_left_out": 1}
     assert uris(listing) == ["a.md", "deep/b.md", "large.md"]
     with pytest.raises(UnreadableFile, match="pointer of Git LFS"):
         listing.files[2].read()
@@ -152,7 +153,8 @@ def test_names_of_bytes_and_paths_that_lead_outside_are_only_names(tmp_path, wri
         capture_output=True,
     ).stdout.decode()
     commit = written.git("commit-tree", up.strip(), "-m", "x")
-    assert contents(Looking(tmp_path).look(said(tmp_path, ref=commit))) == {"../caf\\xe9.md": b"one"}
+    assert contents(Looking(tmp_path).look(said(tmp_path, ref=commit, include=["../*"]))) == {"../caf\\xe9.md": b"one"}
+    assert Looking(tmp_path).look(said(tmp_path, ref=commit)).counts["hidden_left_out"] == 1
 
 
 def test_hooks_monitors_and_helpers_of_a_repository_are_not_run(tmp_path, written):
@@ -183,6 +185,18 @@ def test_a_repository_that_is_not_there_stops_without_showing_a_password(tmp_pat
     with pytest.raises(CorpusError, match="cannot be fetched") as stopped:
         Looking(tmp_path).look(said(tmp_path, "https://me:secret@127.0.0.1:1/x.git"))
     assert "secret" not in str(stopped.value) and "https://127.0.0.1:1/x.git" in str(stopped.value)
+
+
+def test_no_password_is_in_the_trace_of_a_git_that_does_not_answer(tmp_path, monkeypatch):
+    def slow(command, **_):
+        raise subprocess.TimeoutExpired(command, 1)
+
+    monkeypatch.setattr(repository.subprocess, "run", slow)
+    address = "https://me:geheim@127.0.0.1:1/x.git"
+    for ref, message in (("main", "no answer in 120 seconds"), ("-h", "cannot start with '-'")):
+        with pytest.raises(CorpusError, match=message) as stopped:
+            Looking(tmp_path).look(said(tmp_path, address, ref))
+        assert "geheim" not in "".join(traceback.format_exception(stopped.value))
 
 
 def test_an_unchanged_address_is_asked_and_not_fetched(tmp_path, written, monkeypatch):

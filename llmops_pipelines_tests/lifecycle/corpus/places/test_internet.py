@@ -126,6 +126,31 @@ def test_packed_bodies_are_unpacked_and_bombs_are_not(site, pack):
         get(site)
 
 
+def test_what_comes_after_a_packed_body_is_not_taken_in(site):
+    coding = {"Content-Encoding": "gzip"}
+    for more in (b"x", b"x" * 10_000_000, gzip.compress(b"a second member")):
+        site.pages["/a"] = Page(gzip.compress(b"text") + more, headers=coding)
+        with pytest.raises(UnreadableFile, match="goes on after the end|larger than"):
+            get(site)
+
+
+def test_packed_bytes_count_even_when_nothing_comes_out_of_them(site):
+    start = zlib.compressobj(wbits=31).flush(zlib.Z_FULL_FLUSH)
+    body = start + b"\0\0\0\xff\xff" * 20_000  # empty blocks
+    site.pages["/a"] = Page(body, headers={"Content-Encoding": "gzip"})
+    with pytest.raises(UnreadableFile, match="larger than"):
+        get(site)
+
+
+def test_a_page_that_did_not_change_leaves_the_connection_open(site):
+    site.pages["/a"] = Page(headers={"ETag": "1"})
+    internet = site.internet()
+    for _ in range(3):
+        assert internet.get(site.url("/a"), 100, {"If-None-Match": "1"}).status == 304
+    internet.close()
+    assert len(site.callers) == 1
+
+
 def test_a_body_that_ends_early_is_not_a_page(site):
     site.pages["/a"] = Page(b"half", length=8)
     with pytest.raises(UnreadableFile, match="no answer"):

@@ -80,6 +80,25 @@ def test_a_page_that_did_not_change_is_asked_once_more_when_its_bytes_are_lost(r
     assert [found.read() for found in second.files] == [b"page a", b"page b"]
 
 
+def test_lost_pages_are_asked_as_politely_as_all_and_over_one_connection(reader, site):
+    site.pages["/b"].headers["ETag"] = '"2"'
+    reader.look()
+    second = reader.look()
+    site.pages["/robots.txt"] = Page(b"User-agent: *\nCrawl-delay: 3\nDisallow: /b\n", kind="text/plain")
+    site.callers.clear()
+    assert second.files[0].read() == b"page a" and reader.pauses == [3.0]
+    with pytest.raises(UnreadableFile, match=r"robots\.txt of the host asks not to"):
+        second.files[1].read()
+    assert len(site.callers) == 1 and site.asked[-1][0] == "/a"
+
+
+def test_an_etag_in_letters_that_cannot_be_sent_is_not_sent(reader, site):
+    site.pages["/a"].headers["ETag"] = '"\xe9"'
+    reader.look()
+    assert reader.look().counts == {}
+    assert "if-none-match" not in site.asked[-2][1]
+
+
 @pytest.mark.parametrize("status", [404, 410])
 def test_a_page_that_is_gone_is_left_out(reader, site, status):
     reader.look()
@@ -173,6 +192,7 @@ def test_sitemaps_name_pages_of_allowed_hosts(reader, site):
         Page(b"<html><body>Log in</body></html>"),
         Page(b""),
         Page(gzip.compress(b"<urlset/>")[:-4]),
+        Page(gzip.compress(b"<urlset/>") * 2),
         Page(b'<!DOCTYPE urlset [<!ENTITY a SYSTEM "file:///etc/hostname">]><urlset><url><loc>&a;</loc></url></urlset>'),
         Page(
             b'<!DOCTYPE u [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">'
@@ -194,6 +214,11 @@ def test_sitemaps_that_go_round_or_on_for_ever_end(reader, site, monkeypatch):
     site.pages |= {f"/s{n}": sitemap(site.url(f"/s{n + 1}"), kind="sitemapindex") for n in range(9)}
     with pytest.raises(CorpusError, match="nested deeper"):
         reader.look(urls=[], sitemaps=[site.url("/s0")])
+    asked = len(site.asked)
+    site.pages["/many"] = sitemap(*(site.url(f"/many/{n}") for n in range(600)), kind="sitemapindex")
+    with pytest.raises(CorpusError, match="more than 500 sitemaps"):
+        reader.look(urls=[], sitemaps=[site.url("/many")])
+    assert len(site.asked) == asked + 2  # robots.txt and the index: none of the 600
     monkeypatch.setattr(sitemaps, "MOST_FILES", 1)
     with pytest.raises(CorpusError, match="more than 1 sitemaps"):
         reader.look(urls=[], sitemaps=[site.url("/sitemap.xml")])
@@ -241,6 +266,11 @@ def test_text_in_other_letters_is_written_as_utf8():
     assert in_utf8("Größe".encode("latin-1"), {"content-type": "text/html; charset=ISO-8859-1"}) == "Größe".encode("utf-8-sig")
     for said in ("text/html", "text/html; charset=utf-8", "text/html; charset=nonsense", "application/pdf; charset=latin-1"):
         assert in_utf8(b"\xe9", {"content-type": said}) == b"\xe9"
+
+
+@pytest.mark.parametrize("charset", ["punycode", "IDNA", "unicode_escape", "raw-unicode-escape", "utf7", "hex", "undefined"])
+def test_letters_that_no_page_is_written_in_are_not_believed(charset):
+    assert in_utf8(b"a+AGE-\\x61", {"content-type": f"text/html; charset={charset}"}) == b"a+AGE-\\x61"
 
 
 def test_bodies_wait_on_disk_and_the_disk_is_given_back(reader, site, tmp_path):

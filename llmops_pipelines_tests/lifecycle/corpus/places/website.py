@@ -28,6 +28,7 @@ class Site:
     port: int
     pages: dict[str, Page] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    callers: set[tuple[str, int]] = field(default_factory=set)  # one for each connection
     name: str = "pages.test"
     now: Counter = field(default_factory=Counter)  # requests being answered, by host name
     most: Counter = field(default_factory=Counter)
@@ -56,6 +57,7 @@ def served(context=None) -> Iterator[Site]:
 
         def do_GET(self) -> None:
             site.asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+            site.callers.add(self.client_address)
             host = self.headers["Host"]
             with site.lock:
                 site.now.update([host, "all"])

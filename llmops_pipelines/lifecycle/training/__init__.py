@@ -3,13 +3,13 @@
 Prompts and examples belong in `datasets/`; what a trained model is worth is measured in `evaluation/`.
 """
 
-from .job import Tracking
 from .launch import CODE as _TRAIN
 from .launch import train
 from .refusals import TrainingError
 from .truth import checkpoint_is_sound
 from .weights import CODE as _BASE
 from .weights import base_model
+from .work import Tracking
 
 CODES = {"base_model": _BASE, "checkpoint": _TRAIN}
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import guard
+from . import guard, work
 from .job import Job
 
 CHILD = "llmops_pipelines.lifecycle.training.child"
@@ -30,20 +30,9 @@ def command(job: Job, node: int = 0) -> list[str]:
 
 
 def variables(recipe: dict[str, Any]) -> dict[str, str]:
-    """What the training processes get on top of the environment: threads, and no network for libraries."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return {
-        "OMP_NUM_THREADS": str(max(1, cores // recipe["ranks"])),
-        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait made steps 20 times slower on a busy machine
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # repeatable sums on GPUs
-        # where nothing is compiled DeepSpeed would load the compiler all the same (1.5 s)
-        **({} if recipe["compile"] else {"TORCHDYNAMO_DISABLE": "1"}),
-    }
+    """What the ranks get on top of the environment."""
+    # where nothing is compiled DeepSpeed would load the compiler all the same (1.5 s)
+    return work.variables(recipe["ranks"]) | ({} if recipe["compile"] else {"TORCHDYNAMO_DISABLE": "1"})
 
 
 def others(job: Job) -> str:

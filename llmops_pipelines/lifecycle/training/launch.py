@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from ..lake import Draft, Lake, Version, digest
 from . import checkpoints, guard, plots
 from .command import command, others, variables
-from .job import Job, Tracking
+from .job import Job
 from .refusals import TrainingError
 from .settings import Settings, missing_library, settings
 from .truth import digest_of
 from .weights import weights_digest
+from .work import Tracking
 
 if TYPE_CHECKING:
     from ...config.recipe import Recipe
@@ -109,18 +110,12 @@ def _run(job: Job, run: Run, tracking: Follow | None) -> None:
 
 
 def _sentence(job: Job, error: Exception) -> str:
-    code = getattr(error, "returncode", None)
-    cause = str(error) if code is None else f"exit status {code}"
-    if job.failure.is_file():
-        failure = json.loads(job.failure.read_text("utf-8"))
-        if failure["refused"]:
-            return failure["sentence"]
-        cause = failure["sentence"]
-    sealed = [p for p in job.checkpoints.glob("checkpoint-*") if (p / checkpoints.MANIFEST).is_file()]
-    step = max((checkpoints.step_of(path) for path in sealed), default=0)
+    refused, sentence = job.said(error)
+    if refused:
+        return sentence
     return (
-        f"{job.work}: the training process failed ({cause}); the next run resumes after step {step}; if its log says "
-        f"'Signal 9' without anybody having stopped it, memory ran out: lower batch_size and raise accumulate"
+        f"{job.work}: the training process failed ({sentence}); the next run resumes after step {job.newest_step()}; if its "
+        f"log says 'Signal 9' without anybody having stopped it, memory ran out: lower batch_size and raise accumulate"
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from .job import Tracking
+    from .work import Tracking
 
 METRICS = ("loss", "learning_rate", "tokens_per_second")
 

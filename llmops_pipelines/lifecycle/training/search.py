@@ -20,7 +20,7 @@ from .trials import Measure, R, Study, TrainOne, Trial
 
 if TYPE_CHECKING:
     from ...config.search import Range, Search
-    from .job import Tracking
+    from .work import Tracking
 
 CODE = "search-1"
 Told = Callable[[Trial], None]

@@ -1,6 +1,8 @@
 """Judges for tests, as functions from messages to a reply: one that reads, one that obeys what it reads, one that wavers."""
 
 import json
+import zlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -83,12 +85,14 @@ def stern(asked: Mapping[str, str], strict: str) -> Judging:
 
 
 def wavering(asked: Mapping[str, str]) -> Judging:
-    """Gives every other verdict by chance: the same question has another answer the next time."""
-    reads, turn = honest(asked), [0]
+    """Says of half of all questions something else every second time, whatever the order that they come in."""
+    reads, times = honest(asked), Counter[str]()
 
     def judge(messages: Messages) -> str:
-        turn[0] += 1
+        key = json.dumps(messages, sort_keys=True)
+        times[key] += 1
+        changes = zlib.crc32(key.encode()) % 2 and times[key] % 2 == 0
         reply = reads(messages)
-        return reply.replace('"verdict": 1', '"verdict": 0') if turn[0] % 3 == 0 else reply
+        return reply.replace('"verdict": 1', '"verdict": 0') if changes else reply
 
     return judge

@@ -194,5 +194,17 @@ def test_plain_data_parallel_instead_of_deepspeed_is_refused(model, tmp_path):
 
 
 def test_the_job_file_round_trips(tmp_path):
-    job = Job("f" * 64, tmp_path, tmp_path, {"a": "b"}, tmp_path / "e", {}, {}, tmp_path / "c", 2, ("n",), Tracking("u", "r"))
+    job = Job(
+        fingerprint="f" * 64,
+        work=tmp_path,
+        base_folder=tmp_path,
+        base_files={"a": "b"},
+        examples=tmp_path / "e",
+        recipe={},
+        deepspeed={},
+        resume_from=tmp_path / "c",
+        resume_ranks=2,
+        notes=("n",),
+        tracking=Tracking("u", "r"),
+    )
     assert Job.read(job.save()) == job

@@ -66,7 +66,7 @@ class Lab:
 
     def search(self, words: Search = WORDS, recipe: Words | None = None, told=lambda trial: None):
         given = recipe or Recipe()
-        return search(self.lake, given, words, [], self.train_one, self.measure, self.home, Path(), told)
+        return search(self.lake, given, words, [], self.train_one, self.measure, self.home, Path(), lambda fingerprint: told)
 
 
 def test_it_finds_better_settings_than_those_it_began_with(tmp_path):

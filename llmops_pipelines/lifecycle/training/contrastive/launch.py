@@ -13,8 +13,8 @@ from llmops_pipelines.lifecycle.index.embedders.embedder import Embedder
 
 from ...lake import Draft, Lake, Version, files
 from .. import checkpoints, guard, plots
-from ..job import Tracking
 from ..refusals import TrainingError
+from ..work import Tracking, variables
 from .job import Job
 from .loop import newest
 
@@ -98,22 +98,7 @@ def adopt(version: Version, home: Path) -> Adoption:
 
 
 def command(job: Job) -> list[str]:
-    return guard.command(job.lock, [sys.executable, "-m", CHILD, str(job.file)])
-
-
-def variables() -> dict[str, str]:
-    """What the process gets on top of the environment: all cores, and no network for libraries."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return {
-        "OMP_NUM_THREADS": str(cores),
-        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait are many times slower on a busy machine
-        "TOKENIZERS_PARALLELISM": "true",
-        "HF_HUB_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # repeatable sums on GPUs
-    }
+    return guard.command(job.lock(), [sys.executable, "-m", CHILD, str(job.file)])
 
 
 def _job(
@@ -141,13 +126,13 @@ def _run(job: Job, run: Run, tracking: Follow | None) -> None:
             return
         shutil.rmtree(job.result)
     job.checkpoints.mkdir(parents=True, exist_ok=True)
-    with guard.hold(job.lock, seconds=20):  # an orphan of a killed run would still hold it
+    with guard.hold(job.lock(), seconds=20):  # an orphan of a killed run would still hold it
         resume_from, notes = newest(job.checkpoints)
         job.failure.unlink(missing_ok=True)
     job = replace(job, resume_from=resume_from, notes=notes, tracking=tracking(job.fingerprint) if tracking else None)
     job.save()
     try:
-        run(command(job), variables())
+        run(command(job), variables(processes=1))
     except Exception as error:  # `run` is the caller's; whatever it raises means that the process failed
         raise TrainingError(_sentence(job, error)) from error
     if found := checkpoints.problem(job.result):
@@ -155,15 +140,10 @@ def _run(job: Job, run: Run, tracking: Follow | None) -> None:
 
 
 def _sentence(job: Job, error: Exception) -> str:
-    code = getattr(error, "returncode", None)
-    cause = str(error) if code is None else f"exit status {code}"
-    if job.failure.is_file():
-        failure = json.loads(job.failure.read_text("utf-8"))
-        if failure["refused"]:
-            return failure["sentence"]
-        cause = failure["sentence"]
-    kept = [checkpoints.step_of(path.parent) for path in job.checkpoints.glob(f"checkpoint-*/{checkpoints.MANIFEST}")]
-    return f"{job.work}: tuning the embedder failed ({cause}); the next run resumes after step {max(kept, default=0)}"
+    refused, sentence = job.said(error)
+    if refused:
+        return sentence
+    return f"{job.work}: tuning the embedder failed ({sentence}); the next run resumes after step {job.newest_step()}"
 
 
 def _fill(draft: Draft, job: Job, embedder: Embedder) -> None:

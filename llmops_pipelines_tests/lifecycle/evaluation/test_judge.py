@@ -18,6 +18,8 @@ from llmops_pipelines_tests.fake_endpoint import Failing, FakeEndpoint, says, sl
 from .bench import DOCUMENTS, QUESTIONS, REFUSAL, Bench
 from .fake_judge import Words, gullible, honest, stern, wavering
 
+pytestmark = pytest.mark.slow  # each asks a service hundreds of questions
+
 PLACES = ["Tolm", "Garrow", "Marrick", "Sandmouth", "Vornhaven", "Kestrel"]
 ASKED = {f"keeper {place} {n}": f"Who lights the lamp of {place} number {n}?" for n in range(2) for place in PLACES}
 ROWS = [
@@ -240,8 +242,8 @@ def test_a_used_up_budget_is_an_error_of_the_rows_that_it_did_not_reach(court):
 def test_a_timeout_is_an_error_of_its_row(court):
     court.metrics = ("context_recall",)
     judge = court.examine()
-    endpoint = court.service.words(attempts=1, max_tokens=1024, seconds=1.0)
-    court.service.moods = [slow(2.5)]
+    endpoint = court.service.words(attempts=1, max_tokens=1024, seconds=4.0)
+    court.service.moods = [slow(6)]
     court.service.words = lambda **_: endpoint
     version = court.score(RIGHT, judge)
     assert errors(version, "context_recall") == ["NoVerdict: no answer in 1 attempts (timeout)"]

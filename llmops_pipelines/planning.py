@@ -23,7 +23,8 @@ def training_plan(product: "Product", recipe: str) -> "Plan":
     home = Home.from_environment(product.project)
     lake, words = home.lake(product.name), product.recipes[recipe]
     base = training.base_model(lake, words.base, product.project, product.base_of(recipe))
-    examples = lake.current(product.examples_of(recipe))
+    # the answers of a teacher are made when its student is trained; until then nobody knows how many are worth learning
+    examples = None if words.teacher else lake.current(product.examples_of(recipe))
     name = product.checkpoint_of(recipe)
     return plan(words, base, examples, product.project, Machine.here(), lake, home.folder, name)
 
@@ -57,7 +58,7 @@ def _settings(found: "Plan") -> Table:
 def _amounts(found: "Plan") -> list[str]:
     lines = [f"{found.trainable:,} trained weights, {found.world} ranks, {found.precision}"]
     if found.amount is None:
-        return [*lines, "No training examples yet; make them first to see rows, tokens and steps."]
+        return [*lines, "No examples yet (or those of a teacher, who has not answered): rows, tokens and steps are not known."]
     amount = found.amount
     rows = "" if amount.rows == amount.examples else f" packed into {amount.rows:,} rows"
     lines.append(f"{amount.examples:,} examples{rows}, {amount.tokens:,} tokens an epoch, the longest has {amount.longest:,}")

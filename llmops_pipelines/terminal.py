@@ -1,5 +1,6 @@
 """What all commands share: the two consoles, errors in one sentence with their exit codes, and finding a pipeline by name."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +56,11 @@ def _recipe(project: Path, name: str) -> str:
     from llmops_pipelines.config.words import did_you_mean
 
     folder = project / "configs" / "recipes"
-    if (folder / f"{name}.yaml").is_file():
+    file = folder / f"{name}.yaml"
+    if file.is_file() and re.search(r"^method:\s*embedder", file.read_text("utf-8"), re.MULTILINE):
+        complain(f"{file}: tunes the embedding model; name it in training.embedder of a pipeline and materialize embedder")
+        raise typer.Exit(2)
+    if file.is_file():
         return f"configs/recipes/{name}.yaml"
     known = sorted(path.stem for path in folder.glob("*.yaml"))
     complain(f"{folder}: no recipe {name!r}; expected one of: {', '.join(known) or 'none'}{did_you_mean(name, known)}")

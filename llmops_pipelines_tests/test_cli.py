@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from llmops_pipelines.cli import app
 
-COMMANDS = ("run", "status", "search", "ask", "ui", "mlflow")
+COMMANDS = ("run", "train", "status", "search", "ask", "quarantine", "clean", "verify", "ui", "mlflow")
 
 
 @pytest.fixture
@@ -44,6 +44,19 @@ def test_without_a_release_the_way_out_is_named(llmops, command):
         1,
         "quickstart has no release yet; make one with: llmops run quickstart",
     )
+
+
+def test_what_training_a_recipe_takes_is_shown_before(llmops):
+    shown = llmops("train", "quickstart_lora", "--dry-run")
+    assert shown.exit_code == 0 and "trained weights" in shown.output and "No examples yet" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("recipe", "reason"), [("quikstart_lora", "did you mean quickstart_lora?"), ("quickstart_embedder", "training.embedder")]
+)
+def test_a_recipe_that_cannot_be_trained_so_is_one_sentence(llmops, recipe, reason):
+    result = llmops("train", recipe, "--dry-run")
+    assert result.exit_code == 2 and reason in result.output.replace("\n", " ")
 
 
 def test_status_of_an_empty_home(llmops):

@@ -39,7 +39,9 @@ class ChatEndpoint(Words):
     requests_per_minute: Positive | None = Field(None, description="Most requests in a minute, repeated attempts included")
     price_in: Price = Field(0.0, description="Price of a million tokens read, in the currency of most_cost")
     price_out: Price = Field(0.0, description="Price of a million tokens written")
-    most_cost: Price | None = Field(None, description="What one run may cost; questions beyond that are not asked")
+    most_cost: Price | None = Field(
+        None, description="What a step may cost per candidate, judge or teacher; questions beyond that are not asked"
+    )
 
     @model_validator(mode="after")
     def _a_cap_needs_prices(self) -> "ChatEndpoint":

@@ -129,7 +129,7 @@ def test_the_table_marks_the_recipe_and_says_whether_it_fits(model, tmp_path):
 def test_a_plan_without_examples_is_a_plan(model, tmp_path):
     recipe, lake = tiny.recipe(model), Lake(tmp_path / "lake", "tiny")
     found = plan(recipe, base_model(lake, recipe.base, tiny.PROJECT), None, tiny.PROJECT, HERE)
-    assert (found.amount, found.done) == (None, None) and "No training examples yet" in printed(found)
+    assert (found.amount, found.done) == (None, None) and "No examples yet" in printed(found)
 
 
 def test_this_machine_is_described_without_torch():

@@ -87,7 +87,7 @@ class Bias(Words):
 
 
 class Tasks(Words):
-    """Tasks of lm-eval (EleutherAI's harness) that the fine-tuned model is measured with; `pip install lm-eval` is needed."""
+    """Tasks of lm-eval (EleutherAI's harness) that local models are measured with; `pip install lm-eval` is needed."""
 
     names: tuple[str, ...] = Field(min_length=1, description="Names of tasks or groups in the folder")
     folder: ExistingPath = Field(description="Folder with the YAML files of the tasks and their data; nothing is downloaded")

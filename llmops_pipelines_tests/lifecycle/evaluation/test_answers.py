@@ -16,6 +16,7 @@ from llmops_pipelines.lifecycle.evaluation.answers import ALONE, SAMPLE
 from llmops_pipelines.lifecycle.evaluation.candidates import Parts, Spec
 from llmops_pipelines.lifecycle.index import EVERYTHING, Settings
 from llmops_pipelines.lifecycle.lake import Lake, Version
+from llmops_pipelines.lifecycle.lake.digests import file_digest
 
 from ...fake_endpoint import Failing, FakeEndpoint, status
 from .asking import ANSWERS, PROJECT, TEXTS, Shelf, settled_candidate
@@ -31,7 +32,7 @@ class Bench:
     tiny: Path | None = None
     shelf: Shelf = field(default_factory=Shelf)
     adapter: str = "active"
-    trained_on: str = "1" * 64
+    trained_on: str = ""  # other weights than the base's
     sequence: int = 1
 
     def publish(self, asset: str, *, rows: list[dict] | None = None, copy: Path | None = None, **jsons: Any) -> Version:
@@ -56,12 +57,11 @@ class Bench:
         searching = self.publish("retrieval_settings", retrieval_settings=Settings().described())
         if self.tiny is None:
             return Parts(index, searching)
-        names = [path.name for path in (self.tiny / "base").iterdir()]
-        files = {**dict.fromkeys(names, "0" * 64), "model.safetensors": "1" * 64}
-        known = {"folder": str(self.tiny / "base"), "weights_sha256": "1" * 64, "files": files}
+        files = {path.name: file_digest(path) for path in (self.tiny / "base").iterdir()}
+        known = {"folder": str(self.tiny / "base"), "weights_sha256": files["model.safetensors"], "files": files}
         base = self.publish("base_model/r", base_model=known)
         whole = self.adapter == "model"
-        trained = {"base_weights_sha256": self.trained_on, "kind": "model" if whole else "adapter"}
+        trained = {"base_weights_sha256": self.trained_on or known["weights_sha256"], "kind": "model" if whole else "adapter"}
         return Parts(index, searching, base, self.publish("checkpoint/r", copy=self.tiny / self.adapter, checkpoint=trained))
 
     def answer(self, asked: dict[str, str] = QUESTIONS, settings: Answers = ANSWERS, parts: Parts | None = None, **words):
@@ -224,7 +224,7 @@ def test_a_prompt_without_a_place_for_passages_is_refused_where_some_are_found()
 
 def test_a_checkpoint_of_other_base_weights_is_refused(pretended):
     pretended.trained_on = "2" * 64
-    with pytest.raises(EvaluationError, match="trained on base weights 222222222222, the base model has 111111111111"):
+    with pytest.raises(EvaluationError, match="trained on base weights 222222222222, the base model has e3b0c44298fc"):
         pretended.answer(model="tuned")
 
 

@@ -214,7 +214,7 @@ for step in range(10, 1000, 10):
     folder.mkdir(parents=True)
     (folder / checkpoints.LOG).write_text(json.dumps([{"step": n, "loss": 9.0} for n in range(1, step + 1)]))
     checkpoints.seal(folder, step=step)
-    time.sleep(0.2)
+    time.sleep(0.2 if step < 100 else 5)
 """
 
 
@@ -233,7 +233,7 @@ def test_the_process_of_a_bad_trial_is_ended(tmp_path):
     with pytest.raises(subprocess.CalledProcessError):
         started(tmp_path, watch)
     assert watch.gave_up and watch.steps == 30 and watch.losses == {10: 9.0, 20: 9.0, 30: 9.0}
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 100, "it would have gone on for minutes"
     assert not guard.alive(guard.holder(tmp_path / "work" / "process.lock"))
     assert not (tmp_path / "work" / "checkpoints").exists()
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from .formats.small_files import Corpus, pdf, prose, source
 
 
 @pytest.fixture(scope="module")
-def mixed(tmp_path_factory) -> Corpus:
+def mixed(tmp_path_factory) -> Iterator[Corpus]:
     """One file of each fate, read once for all tests of this module."""
     made = Corpus(tmp_path_factory.mktemp("mixed"))
     made.write("fine.md", "# Harbour\n\n" + prose("harbour"))
@@ -41,7 +42,7 @@ def mixed(tmp_path_factory) -> Corpus:
     with pytest.MonkeyPatch.context() as patch:  # pretend that the files were written long ago
         patch.setattr(folder, "SETTLED_NS", -(10**10))
         made.documents = made.read()
-    return made
+        yield made
 
 
 def test_every_file_has_an_outcome(mixed):

@@ -52,9 +52,10 @@ def _base(product: Product, name: str, recipe: str) -> dg.AssetsDefinition:
     words = product.recipes[recipe].base
 
     @product.asset(group="training", kinds={"huggingface"}, code=stage.CODES["base_model"], name=name)
-    def base_model(home: Home) -> dg.MaterializeResult[Version]:
+    def base_model(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult[Version]:
         """The pinned model that training starts from; its weights are compared with the sha256 in the recipe."""
-        return _alone(product, name, lambda: shown(stage.base_model(home.lake(product.name), words, product.project, name)))
+        lake = home.lake(product.name)
+        return _alone(context, product, name, lambda: shown(stage.base_model(lake, words, product.project, name)))
 
     return base_model
 
@@ -84,7 +85,7 @@ def _checkpoint(product: Product, recipe: str) -> Iterator[dg.AssetsDefinition]:
         **teacher: Version,
     ) -> dg.MaterializeResult[Version]:
         """What a recipe trains: torchrun and DeepSpeed in a child process; a killed run resumes from its last checkpoint."""
-        return _alone(product, name, lambda: trained(context, home, tracking, trainer, base, examples, teacher))
+        return _alone(context, product, name, lambda: trained(context, home, tracking, trainer, base, examples, teacher))
 
     def trained(context, home, tracking, trainer, base, examples, teacher) -> dg.MaterializeResult[Version]:
         if base is None:
@@ -113,12 +114,15 @@ def _checkpoint(product: Product, recipe: str) -> Iterator[dg.AssetsDefinition]:
     yield the_checkpoint_is_what_was_trained
 
 
-def _alone(product: Product, asset: str, make: Callable[[], dg.MaterializeResult]) -> dg.MaterializeResult:
+def _alone(
+    context: dg.AssetExecutionContext, product: Product, asset: str, make: Callable[[], dg.MaterializeResult]
+) -> dg.MaterializeResult:
     """What `make` makes. What only a candidate needs may fail alone: it is named, and left without a version."""
     try:
         return make()
-    except Exception as error:
+    except Exception as error:  # the model is somebody else's, and so is whatever it raises
         if asset not in product.optional:
             raise
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        context.log.error(f"{asset}: {reason}", exc_info=error)
         return dg.MaterializeResult(value=None, metadata={"work": f"failed: {reason}"})

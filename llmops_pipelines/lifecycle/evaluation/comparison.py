@@ -101,20 +101,18 @@ def compare_candidates(
     lake: Lake,
     scores: Mapping[str, Version],
     answers: Mapping[str, Version],
-    sizes: Mapping[str, float] | None = None,
     metric: str = "token_f1",
     *,
     coverage: float = 0.98,
     failed: Mapping[str, str] | None = None,
 ) -> Version:
-    """Asset comparison: every candidate with its scores, times, tokens, cost and megabytes (`sizes`, else those that answering
-    found), and the choice.
+    """Asset comparison: every candidate with its scores, times, tokens, cost and megabytes, and the choice.
 
     Chosen is the cheapest (cost, then median time, then size) of those whose interval of (it - the best) does not lie below
     zero. One that is not in `scores`, is in `failed` (name -> reason) or has less than `coverage` is shown and never chosen.
     """
     failures = dict(failed or {})
-    known = {name: version.facts.get("megabytes") for name, version in answers.items()} | dict(sizes or {})
+    known = {name: version.facts.get("megabytes") for name, version in answers.items()}
     config = {"metric": metric, "coverage": coverage, "sizes": known, "failed": failures}
     parents = [*scores.values(), *answers.values()]
 

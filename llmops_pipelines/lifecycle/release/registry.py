@@ -78,11 +78,6 @@ class Registry:
         with self._asked("read its alias"):
             return self._holder(stage)
 
-    def champion(self) -> str | None:
-        """Number of the model version that the alias `champion` names, None if it names none."""
-        held = self.holder()
-        return held.version if held else None
-
     def point(self, release: Release, version: str) -> None:
         """Have the alias of the release's stage name `version`, say so in a tag, and read both back."""
         alias, epoch = alias_of(release.stage), str(release.epoch)

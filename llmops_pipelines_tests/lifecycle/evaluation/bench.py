@@ -48,6 +48,8 @@ class Bench:
                     table.schema.get_field_index(name), name, table.column(name).cast(schema.field(name).type)
                 )
             draft.table(noun, table)
+            if noun == "answers":
+                draft.facts["megabytes"] = 10.0
             for name, value in json.items():
                 if name == "timings":
                     draft.table(name, pa.Table.from_pylist(value), data=False)

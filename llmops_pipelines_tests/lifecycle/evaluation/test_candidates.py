@@ -1,6 +1,7 @@
 """A candidate with its files read: how it searches, how large it is, and what of it a release keeps."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,15 @@ def test_a_compressed_model_stands_for_its_base_and_checkpoint(parts):
     assert [version.asset for version in spec_of(**closed, compression="int8").parents(parts)] == ["compressed/r"]
     with pytest.raises(EvaluationError, match="candidate mine has no compressed model"):
         spec_of(**closed, compression="int8").parents(Parts(base=parts.base, checkpoint=parts.checkpoint))
+
+
+@pytest.mark.parametrize("part", ["base", "checkpoint"])
+def test_a_compressed_model_of_another_base_or_checkpoint_is_refused(parts, part, tmp_path):
+    """When compressing failed tonight, last week's model must not answer in the name of today's."""
+    lake, made = Lake(tmp_path, "demo"), [parts.base, parts.checkpoint]
+    fresh = lake.once("compressed/r", code="2", config=0, parents=made, write=lambda draft: draft.json("x", 1))
+    now = replace(parts, compressed=fresh)
+    assert spec_of(model="tuned", steps=["answer"], compression="int8").parents(now) == [fresh]
+    newer = lake.once(getattr(parts, part).asset, code="2", config=0, parents=[], write=lambda draft: draft.json("x", 2))
+    with pytest.raises(EvaluationError, match=f"compressed/r was made from another {newer.asset}"):
+        spec_of(model="tuned", steps=["answer"], compression="int8").parents(replace(now, **{part: newer}))

@@ -5,6 +5,7 @@ import pytest
 from llmops_pipelines.config.pipeline import Embeddings
 from llmops_pipelines.lifecycle.evaluation import compare, compare_candidates, plots
 from llmops_pipelines.lifecycle.evaluation.comparison import Report, difference
+from llmops_pipelines.lifecycle.evaluation.spending import spent
 from llmops_pipelines.lifecycle.lake import Lake
 
 from .bench import QUESTIONS, RIGHT, Bench
@@ -39,7 +40,7 @@ def add(bench: Bench, name: str, right: int, milliseconds: float, cost: float = 
 def compared(bench: Bench, *candidates: tuple, **options):
     made = {candidate[0]: add(bench, *candidate) for candidate in candidates}
     answers, scores = {name: each[0] for name, each in made.items()}, {name: each[1] for name, each in made.items()}
-    return compare_candidates(bench.lake, scores, answers, dict.fromkeys(made, 10.0), **options)
+    return compare_candidates(bench.lake, scores, answers, **options)
 
 
 def test_candidates_are_compared_over_the_questions_that_both_answered(bench):
@@ -181,3 +182,14 @@ def test_people_see_the_best_first_and_what_was_chosen(bench):
     version = compared(bench, ("slow", 30, 900.0), ("quick", 29, 9.0), ("poor", 3, 1.0))
     seen = [(row["candidate"], row["mark"]) for row in version.table("standings").to_pylist()]
     assert seen == [("slow", "best"), ("quick", "chosen"), ("poor", "")]
+
+
+def test_a_cost_that_nobody_counted_is_no_zero(bench):
+    """Searching is free, and the service did not say what answering took: together that is unknown."""
+    searched = [row | {"step": "retrieve", "cost": 0.0} for row in timings(1.0)]
+    unknown = [row | {"cost": None, "tokens_out": None} for row in timings(1.0)]
+    questions = bench.questions(MANY)
+    took = spent(bench.said(texts(30), "remote", questions=questions, timings=[*searched, *unknown]))
+    assert took.cost_per_question is None
+    known = spent(bench.said(texts(30), "local", questions=questions, timings=[*searched, *timings(1.0, cost=0.5)]))
+    assert known.cost_per_question == 0.5

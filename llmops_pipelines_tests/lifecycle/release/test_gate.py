@@ -34,8 +34,8 @@ def row(mean: float | None, coverage: float | None = 1.0, n: int = 50) -> dict:
     return {"mean": mean, "low": 0.0, "high": 1.0, "n": n, "coverage": coverage}
 
 
-def part(value: str, mean: float, n: int = 20) -> dict:
-    return {"slice": "source", "value": value, "metric": "token_f1", **row(mean, n=n)}
+def part(value: str, mean: float | None, n: int = 20, coverage: float = 1.0) -> dict:
+    return {"slice": "source", "value": value, "metric": "token_f1", **row(mean, coverage, n=n)}
 
 
 GOOD = Measured(
@@ -187,3 +187,12 @@ def test_a_stage_asks_for_what_it_says_and_inherits_the_rest():
 def test_wrong_words_are_refused(said, expected):
     with pytest.raises(ValidationError, match=expected):
         Gate(**said)
+
+
+@pytest.mark.parametrize(("mean", "n", "coverage"), [(None, 0, 0.0), (0.9, 6, 0.06), (0.9, 90, 0.9)])
+def test_a_slice_that_was_hardly_scored_is_not_passed_over_as_small(mean, n, coverage):
+    """A source of 100 questions where the metric failed has few scores, too, but is no small slice."""
+    verdict = decide(GATE, replace(GOOD, slices=[part("handbook", 0.5), part("notices", mean, n, coverage)]))
+    assert verdict.outcome == "inconclusive"
+    (reason,) = [each for each in verdict.reasons if each.startswith("inconclusive")]
+    assert f"token_f1 of source notices was scored for 98% (measured {coverage:.0%})" in reason

@@ -13,7 +13,16 @@ import mlflow.exceptions  # noqa: F401  (before any fork)
 import pytest
 
 from llmops_pipelines.lifecycle.lake import files
-from llmops_pipelines.lifecycle.release import Conflict, Impossible, Moves, Plan, RegistryUnavailable, Release, carry_out
+from llmops_pipelines.lifecycle.release import (
+    Conflict,
+    History,
+    Impossible,
+    Moves,
+    Plan,
+    RegistryUnavailable,
+    Release,
+    carry_out,
+)
 from llmops_pipelines.lifecycle.release.promotion import planned, promote
 
 from .world import CATALOGUE, GATE, GOOD, FolderClient, candidate, checkpoint, says, world
@@ -211,7 +220,7 @@ def test_a_release_is_rolled_back_as_one_thing_without_building_anything(moves, 
         first.bundle,
     )
     assert (live.kind, live.moves, live.replaces, live.actor, live.why) == ("rollback", 1, 2, "bob", "wrong prices")
-    assert moves.registry().champion() == "1"
+    assert moves.registry().holder().version == "1"
 
 
 def test_a_rollback_does_not_wait_for_mlflow(moves, second):
@@ -307,3 +316,21 @@ def test_a_deleted_champion_is_registered_again(moves):
     assert moves.differences() == ["MLflow alias shop@champion names nothing, but release 1 is live"]
     moves.recover()
     assert sound(moves).epoch == 1
+
+
+class Racing(History):
+    """While a record is written, release 2 is committed by another process, which had read the history before."""
+
+    def append(self, release: Release) -> Release:
+        begun = super().append(release)
+        self.end(2, "committed")
+        return begun
+
+
+def test_what_was_decided_against_an_older_release_is_aborted_however_close_they_were(moves, second):
+    moves.begin(second.release)
+    third = plan(moves, "third", values=[score + 0.1 for score in GOOD])
+    with pytest.raises(Conflict, match="it was decided against an older history"):
+        replace(moves, history=Racing(moves.history.folder)).begin(third.release)
+    assert moves.history.record(3).phase == "aborted"
+    assert moves.history.live().epoch == 2

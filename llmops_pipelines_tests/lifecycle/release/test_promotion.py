@@ -29,7 +29,7 @@ def test_a_pass_writes_a_record_registers_and_moves_the_alias(moves):
     assert (decision["outcome"], decision["epoch"], decision["model_version"]) == ("promoted", 1, "1")
     assert decision["candidate"] == "fine_tuned_retrieval"
     live = moves.history.live()
-    assert moves.registry().champion() == "1" == live.model_version
+    assert moves.registry().holder().version == "1" == live.model_version
     assert (live.actor, live.phase, live.scores["token_f1"]) == ("ann", "committed", 0.5)
     assert [*live.marks] != [] and set(live.marks) == {"alias set", "verified", "end"}
 
@@ -53,7 +53,7 @@ def test_a_refusal_leaves_the_champion_alone_and_says_why(moves):
     decision = attempt(moves, "second", values=[0.2] * 10)
     assert (decision["outcome"], decision["epoch"]) == ("refused", 1)
     assert any(reason.startswith("fail: token_f1 of the candidate is at least 0.3") for reason in decision["reasons"])
-    assert (moves.registry().champion(), moves.history.epochs()) == ("1", [1])
+    assert (moves.registry().holder().version, moves.history.epochs()) == ("1", [1])
 
 
 def test_a_candidate_that_is_worse_than_the_champion_is_refused(moves):
@@ -179,11 +179,11 @@ def test_with_manual_approval_a_release_waits_for_a_person(moves):
     decision = attempt(moves, gate=MANUAL)
     assert decision["outcome"] == "awaiting approval"
     assert "llmops release approve shop 1" in decision["reasons"][0]
-    assert (moves.history.live(), moves.registry().champion()) == (None, None)
+    assert (moves.history.live(), moves.registry().holder()) == (None, None)
     assert attempt(moves, gate=MANUAL) == decision and moves.history.epochs() == [1]
 
     done = moves.approve(1, "bob", "read the card")
-    assert (done.phase, moves.registry().champion()) == ("committed", "1")
+    assert (done.phase, moves.registry().holder().version) == ("committed", "1")
     assert (done.marks["approved"]["actor"], done.marks["approved"]["why"]) == ("bob", "read the card")
     assert done.marks["approved"]["at"]
     with pytest.raises(Impossible, match="does not wait for approval: it is committed"):
@@ -230,7 +230,7 @@ def test_a_release_goes_from_stage_to_stage_by_the_gate_of_each(moves):
     waiting = carry_out(moves, advance(moves, 2, "production", looser, CATALOGUE))
     assert (waiting.phase, moves.history.live()) == ("awaiting approval", None)
     assert moves.approve(3, "eve", "").stage == "production"
-    assert moves.registry().champion() == "1"
+    assert moves.registry().holder().version == "1"
     with pytest.raises(Impossible, match="is live in production already, as release 3"):
         advance(moves, 1, "production", looser, CATALOGUE)
 
@@ -247,7 +247,7 @@ def test_a_promoter_that_lost_the_race_changes_nothing(moves, monkeypatch):
     attempt(moves, "second")
     with pytest.raises(Conflict, match="decided against an older history"):
         carry_out(moves, plan)
-    assert moves.registry().champion() == "2"
+    assert moves.registry().holder().version == "2"
 
 
 def _a_third(moves: Moves) -> Plan:

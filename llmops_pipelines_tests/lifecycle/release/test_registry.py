@@ -47,9 +47,9 @@ def test_a_release_is_registered_with_its_papers_and_weights(moves, client):
 def test_promoting_rolling_back_and_promoting_again_moves_one_alias_between_two_versions(moves):
     attempt(moves, "first")
     attempt(moves, "second", values=[score + 0.1 for score in GOOD])
-    assert moves.registry().champion() == "2"
+    assert moves.registry().holder().version == "2"
     assert moves.rollback(1, "bob", "wrong prices")[1] == ""
-    assert (moves.registry().champion(), moves.differences()) == ("1", [])
+    assert (moves.registry().holder().version, moves.differences()) == ("1", [])
     assert attempt(moves, "second", values=[score + 0.1 for score in GOOD])["outcome"] == "refused"
 
 
@@ -58,7 +58,7 @@ def test_a_deleted_champion_is_registered_again(moves, client):
     client.delete_model_version(moves.lake.pipeline, "1")
     assert "names nothing, but release 1 is live" in moves.differences()[0]
     assert moves.recover() == ["MLflow's alias of production names release 1 again"]
-    assert (moves.registry().champion(), moves.differences()) == ("2", [])
+    assert (moves.registry().holder().version, moves.differences()) == ("2", [])
 
 
 def test_an_alias_that_nothing_was_released_for_is_told(moves, client):

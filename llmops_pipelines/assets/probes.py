@@ -90,7 +90,7 @@ def _tasks(product: Product) -> dg.AssetsDefinition:
         def work(name: str, candidate: Candidate) -> Version:
             spec = stage.Spec.of(candidate, words.answers, product.project)
             parts = product.parts(candidate, models)
-            made = (words.evaluation.tasks, *stage.weights_of(spec, parts), product.project)
+            made = (words.evaluation.tasks, *stage.weights_of(parts.base, parts.checkpoint), product.project)
             return stage.task_scores(lake, name, spec.models(parts), *made)
 
         return shown_by_partition(context, for_each(product, context, lake, work, only=_has_weights))

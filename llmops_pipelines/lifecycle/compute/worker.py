@@ -121,6 +121,6 @@ def _sendable(error: Exception) -> Exception:
         error.add_note("in a worker process:\n" + "".join(traceback.format_exception(error)))
     try:
         pickle.loads(pickle.dumps(error))
-    except Exception:
+    except Exception:  # what an error that cannot be pickled raises depends on what it holds
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error

@@ -8,7 +8,7 @@ from .answers import CODE as _ANSWERS
 from .answers import answer
 from .bias import CODE as _BIAS
 from .bias import probe_bias
-from .candidates import EvaluationError, Parts, Spec
+from .candidates import EvaluationError, Parts, Spec, weights_of
 from .chain import Chain
 from .comparison import CODE as _COMPARISON
 from .comparison import Comparison, compare, compare_candidates
@@ -18,7 +18,6 @@ from .harness import CODE as _TASKS
 from .harness import task_scores
 from .judge import CODE as _JUDGE
 from .judge import examine
-from .models import weights_of
 from .scores import CODE as _SCORES
 from .scores import score
 

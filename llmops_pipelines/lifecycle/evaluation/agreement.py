@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from llmops_pipelines.lifecycle.datasets.wording import plain
 from llmops_pipelines.lifecycle.lake import Version
 
 FEW = 10  # answers with both below which agreement is chance
@@ -40,10 +41,6 @@ def judged_answers(release: str, eval_scores: Version, eval_questions: Version, 
     texts = {row["id"]: row["question"] for row in eval_questions.table(columns=["id", "question"]).to_pylist()}
     rows = (row for row in eval_scores.table().to_pylist() if row["metric"] == metric and row["score"] is not None)
     return {(release, plain(texts[row["question_id"]])): row["score"] for row in rows if row["question_id"] in texts}
-
-
-def plain(question: str) -> str:
-    return " ".join(question.lower().split())
 
 
 def agreement(metric: str, ratings: Iterable[Rating], judged: Mapping[Key, float]) -> Agreement:

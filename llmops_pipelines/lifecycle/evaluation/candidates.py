@@ -186,3 +186,10 @@ def megabytes(spec: Spec, parts: Parts) -> float | None:
 def is_whole_model(checkpoint: Version) -> bool:
     """Whether training left a whole model, not an adapter for its base."""
     return checkpoint.json("checkpoint").get("kind") == "model"
+
+
+def weights_of(base: Version, checkpoint: Version | None) -> tuple[Path, Path | None]:
+    """Folder of a model, and of the adapter on it: None for a base alone, and for a checkpoint that is a whole model."""
+    if checkpoint is not None and is_whole_model(checkpoint):
+        return checkpoint.file("model"), None
+    return Path(base.json("base_model")["folder"]), checkpoint.file("adapter") if checkpoint else None

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Protocol
 
 from llmops_pipelines.config.endpoints import ChatEndpoint
@@ -15,7 +14,7 @@ from llmops_pipelines.lifecycle.compute.chat import Chat, Failure, Message
 from llmops_pipelines.lifecycle.datasets.prompts import Prompt
 from llmops_pipelines.lifecycle.lake import Lake, digest
 
-from .candidates import Parts, Spec, is_whole_model
+from .candidates import Parts, Spec, weights_of
 from .generation import Generator, usually_bf16
 
 CODE = "models/1"
@@ -181,21 +180,13 @@ def identity_of(spec: Spec, parts: Parts) -> str:
     return digest({"code": CODE, "weights": weights, "endpoint": endpoint, "max_new_tokens": spec.max_new_tokens})
 
 
-def weights_of(spec: Spec, parts: Parts) -> tuple[Path, Path | None]:
-    """Folder of the model, and of the adapter on it, of a candidate that is neither compressed nor an endpoint."""
-    if spec.model == "tuned" and is_whole_model(parts.checkpoint):
-        return parts.checkpoint.file("model"), None
-    folder = Path(parts.base.json("base_model")["folder"])
-    return folder, parts.checkpoint.file("adapter") if spec.model == "tuned" else None
-
-
 def _load(spec: Spec, parts: Parts) -> Generator:
     if spec.compression != "none":
         from llmops_pipelines.lifecycle.training import compression
 
         folder = parts.compressed.file("model")
         return Generator.of(compression.open_model(folder, bf16=usually_bf16()), folder)
-    return Generator.open(*weights_of(spec, parts))
+    return Generator.open(*weights_of(parts.base, parts.checkpoint if spec.model == "tuned" else None))
 
 
 def _stored(said: dict[str, Said]):

@@ -1,13 +1,12 @@
 """A fine-tuned model as the teacher of a smaller one: who it is, and how it is asked."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmops_pipelines.lifecycle.lake import Version, digest
 from llmops_pipelines.lifecycle.training.distillation import Teacher
 
-from .candidates import is_whole_model
+from .candidates import weights_of
 from .generation import Generator
 
 if TYPE_CHECKING:
@@ -27,9 +26,7 @@ def distillation_teacher(
 
     def answer(prompts: list[str]) -> list[str]:
         if not opened:
-            folder, whole = Path(teacher_base.json("base_model")["folder"]), is_whole_model(teacher_checkpoint)
-            model, adapter = (teacher_checkpoint.file("model"), None) if whole else (folder, teacher_checkpoint.file("adapter"))
-            opened.append(Generator.open(model, adapter))
+            opened.append(Generator.open(*weights_of(teacher_base, teacher_checkpoint)))
         return opened[0].answer(prompts, LONGEST)
 
     return teacher, answer

@@ -4,11 +4,10 @@ The evaluation questions are never used for this: settings that were chosen by t
 """
 
 import hashlib
-from pathlib import Path
 
 from llmops_pipelines.lifecycle.lake import Draft, Lake, Version
 
-from .candidates import EvaluationError, is_whole_model
+from .candidates import EvaluationError, weights_of
 from .generation import Generator
 from .text_metrics import token_f1
 
@@ -40,9 +39,7 @@ def examples_apart(lake: Lake, examples: Version, name: str) -> tuple[Version, V
 def token_f1_of(base: Version, trained: Version, held: Version) -> float:
     """Mean token F1 of the trained model's answers to the prompts of `held`, 0 to 1."""
     rows = sorted(held.table().to_pylist(), key=lambda row: row["example_id"])[:ROWS]
-    folder = Path(base.json("base_model")["folder"])
-    whole = is_whole_model(trained)
-    model = Generator.open(trained.file("model") if whole else folder, None if whole else trained.file("adapter"))
+    model = Generator.open(*weights_of(base, trained))
     said = model.answer([row["prompt"] for row in rows], LONGEST)
     right = [row["completion"] if "completion" in row else row["chosen"] for row in rows]
     return sum(token_f1(text, answer) for text, answer in zip(said, right, strict=True)) / len(rows)

@@ -3,12 +3,13 @@
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
+from llmops_pipelines.lifecycle.datasets.wording import plain
 from llmops_pipelines.lifecycle.evaluation.agreement import Rating, agreement, judged_answers
 from llmops_pipelines.lifecycle.lake import Lake
 
 from .bench import QUESTIONS, Bench
 
-SCORES = {("1", f"question {n}?"): n / 11 for n in range(12)}
+SCORES = {("1", plain(f"question {n}?")): n / 11 for n in range(12)}
 
 
 def ratings(good: list[bool], release: str = "1") -> list[Rating]:
@@ -52,4 +53,4 @@ def test_scores_are_joined_by_the_text_of_the_question(tmp_path):
     bench = Bench(Lake(tmp_path, "demo"))
     rows = [{"question_id": "q1", "metric": "faithfulness", "score": 0.5}, {"question_id": "q2", "metric": "faithfulness"}]
     scores = bench.publish("eval_scores/tuned", [{"score": None} | row for row in rows], {})
-    assert judged_answers("7", scores, bench.questions(QUESTIONS), "faithfulness") == {("7", "who?"): 0.5}
+    assert judged_answers("7", scores, bench.questions(QUESTIONS), "faithfulness") == {("7", plain("Who?")): 0.5}

@@ -105,7 +105,7 @@ def _metrics(names: Sequence[str], waves: Waves | None, embedder: Embeds | None)
         is_async = True
 
         def generate(self, prompt: str, response_model: "type[BaseModel]") -> Any:
-            raise NotImplementedError("asked in waves only, by agenerate")
+            raise NotImplementedError("ragas asks its metrics' model by agenerate only")
 
         async def agenerate(self, prompt: str, response_model: "type[BaseModel]") -> Any:
             return await waves.ask(prompt, response_model)

@@ -4,7 +4,6 @@ Learns, measures the result on held-out questions, examines it, and publishes al
 is belongs in `loop.py`, what the model computes in `encoding.py`.
 """
 
-import logging
 import os
 import sys
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from pathlib import Path
 from llmops_pipelines.lifecycle.index.embedders.embedder import Embedder
 from llmops_pipelines.lifecycle.index.embedders.hardware import device
 
+from ...compute.noise import hush
 from ...lake import Refusal, files
 from ...lake.digests import file_digest
 from .. import checkpoints, progress
@@ -27,8 +27,7 @@ from .tables import Tables
 def main(path: Path) -> None:
     from dagster_pipes import PipesEnvVarParamsLoader, open_dagster_pipes
 
-    for name in ("torchao", "torch.utils._pytree"):  # they tell of kernels for other machines, and of each other
-        logging.getLogger(name).setLevel(logging.ERROR)
+    hush()
     job = Job.read(path)
     if not PipesEnvVarParamsLoader().is_dagster_pipes_process():
         return work(job, lambda line: print(line, flush=True))

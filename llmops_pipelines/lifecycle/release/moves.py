@@ -184,13 +184,18 @@ class Moves:
         return f"{what} was finished: it is {self.history.record(release.epoch).phase}"
 
     def _aligned(self) -> list[str]:
-        live = [each for stage in STAGES if (each := self.history.live(stage))]
-        moved = [each for each in live if self.align(each.stage)]
-        return [f"MLflow's alias of {each.stage} names release {each.epoch} again" for each in moved]
+        registry = self.registry()
+        moved = [(stage, self.history.live(stage)) for stage in STAGES if self._align(registry, stage)]
+        return [
+            f"MLflow's alias of {stage} names {f'release {live.epoch} again' if live else 'nothing'}" for stage, live in moved
+        ]
 
     def _align(self, registry: Registry, stage: str) -> bool:
         live = self.history.live(stage)
-        return replace(registry, run=live.run).align(live, lambda: self._folders(live)) if live else False
+        if live:
+            return replace(registry, run=live.run).align(live, lambda: self._folders(live))
+        coming = any(each.stage == stage for each in self.history.unfinished())
+        return False if coming else registry.clear(stage)
 
     def _overtaken(self, release: Release) -> str:
         others = [each for each in self.history.records() if each.stage == release.stage and each.epoch > release.epoch]

@@ -114,6 +114,15 @@ class Registry:
         self.point(live, self._version_of(live, folders))
         return True
 
+    def clear(self, stage: str) -> bool:
+        """Have the alias of a stage name nothing, where it names a bundle of ours. Returns whether it had to be moved."""
+        held = self.holder(stage)
+        if held is None or not held.bundle:
+            return False
+        with self._asked(f"clear its alias {alias_of(stage)}"):
+            self.client.delete_registered_model_alias(self.name, alias_of(stage))
+        return True
+
     def _version_of(self, live: Release, folders: Callable[[], Sequence[Path]]) -> str:
         if live.format == 1:
             with self._asked("list the model's versions"):

@@ -334,3 +334,17 @@ def test_what_was_decided_against_an_older_release_is_aborted_however_close_they
         replace(moves, history=Racing(moves.history.folder)).begin(third.release)
     assert moves.history.record(3).phase == "aborted"
     assert moves.history.live().epoch == 2
+
+
+def test_a_first_release_that_was_aborted_leaves_no_alias(tmp_path):
+    """Its alias was set, and then a part of it vanished: nothing is live, and nothing may look as if it were."""
+    moves = world(tmp_path)
+    begun = moves.begin(plan(moves, "first").release)
+    registry = moves.registry()
+    registry.point(begun, registry.register(begun.bundle, [], {}))
+    assert not registry.clear("staging"), "it names nothing"
+    shutil.rmtree(checkpoint(moves.lake, "first").path)
+    fresh = world(tmp_path)
+    aborted, cleared = fresh.recover()
+    assert aborted.startswith("release 1 (production) was aborted") and cleared == "MLflow's alias of production names nothing"
+    assert (fresh.registry().holder(), fresh.differences(), fresh.recover()) == (None, [], [])

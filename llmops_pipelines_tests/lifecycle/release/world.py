@@ -194,6 +194,10 @@ class FolderClient:
                 raise MlflowException("no such alias", RESOURCE_DOES_NOT_EXIST)
             return SimpleNamespace(version=number, tags=state["versions"][number])
 
+    def delete_registered_model_alias(self, name: str, alias: str) -> None:
+        with self._state() as state:
+            del state["aliases"][alias]
+
     def delete_model_version(self, name: str, version: str) -> None:
         with self._state() as state:
             del state["versions"][version]

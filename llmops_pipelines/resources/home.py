@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import dagster as dg
+from pydantic import PrivateAttr
 
 from llmops_pipelines.lifecycle.lake import Lake
 from llmops_pipelines.lifecycle.release import History
@@ -13,6 +14,10 @@ class Home(dg.ConfigurableResource):
     """Everything that this project writes lies below `path`."""
 
     path: str
+    _run: str = PrivateAttr(default="")
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        self._run = context.run.run_id if context.run else ""  # a sensor has none
 
     @classmethod
     def from_environment(cls, project: Path) -> "Home":
@@ -24,7 +29,7 @@ class Home(dg.ConfigurableResource):
         return Path(self.path)
 
     def lake(self, pipeline: str) -> Lake:
-        return Lake(self.folder / "lake", pipeline)
+        return Lake(self.folder / "lake", pipeline, self._run)
 
     def history(self, pipeline: str) -> History:
         return History(self.folder / "releases" / pipeline)

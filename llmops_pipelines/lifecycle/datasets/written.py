@@ -202,6 +202,7 @@ class _Work:
         terms = {"terms": self.settings.terms, "prompts": {"write": self.write.digest, "round_trip": self.read.digest}}
         draft.json("teacher", {**self.settings.teacher.identity, **terms})
         reasons = Counter(reason for _, _, reason in self.rejected)
+        draft.spent(tokens=self.teacher.tokens)
         draft.facts |= {
             "pairs": len(rows),
             "documents": len({row["doc_id"] for row in rows}),

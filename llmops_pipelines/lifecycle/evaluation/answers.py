@@ -44,6 +44,11 @@ class Answered:
     alone: dict[str, float]
     counts: dict[str, int]
 
+    @property
+    def tokens(self) -> int:
+        """Read and written, as far as they were counted."""
+        return sum((each.tokens_in or 0) + (each.tokens_out or 0) for row in self.asked for each in row.took)
+
 
 def answer(
     lake: Lake,
@@ -76,6 +81,7 @@ def answer(
         _write(draft, answered)
         draft.json("candidate", spec.described())
         draft.facts |= _facts(answered, megabytes(spec, parts))
+        draft.spent(tokens=answered.tokens)
 
     config = {"candidate": spec.identity, "codes": codes(spec)}
     asset = f"answers/{candidate.name}"

@@ -66,6 +66,7 @@ def score(
             found |= opinions.scores
             measures |= dict.fromkeys(opinions.scores, opinions.version)
             draft.facts |= opinions.facts
+            draft.spent(tokens=opinions.facts["judge_tokens"])
             draft.json("judge", judge.json("judge"))
         _write(draft, candidate, rows, found, documents)
         draft.json("measures", measures)

@@ -123,7 +123,7 @@ def _write(lake: Lake, draft: Draft, chunks: Version, embedder: Embedder, comput
     if missing:
         place = _place(embedder)
         _check_probes(store, embedder)
-        _embed_missing(lake, store, chunks, embedder, place, compute)
+        draft.spent(tokens=_embed_missing(lake, store, chunks, embedder, place, compute))
         draft.facts.update(_told(embedder, place))
     with draft.writer("embeddings", wanted.schema()) as write:
         for hashes in wanted.portions():
@@ -157,30 +157,39 @@ def _told(embedder: Embedder, place: str) -> dict[str, Any]:
     return told
 
 
-def _embed_missing(lake: Lake, store: Store, chunks: Version, embedder: Embedder, place: str, compute: Compute) -> None:
-    """A window is stored before the next is read, so that a text that stands in both is embedded once."""
+def _embed_missing(lake: Lake, store: Store, chunks: Version, embedder: Embedder, place: str, compute: Compute) -> int:
+    """A window is stored before the next is read, so that a text that stands in both is embedded once. Returns the tokens."""
     stage: Any = EmbedTexts(embedder.settings)
+    tokens = 0
     if place == "endpoint" or (place != "cpu" and isinstance(compute, Local)):
         stage, compute = _Embed(embedder), HERE
     for rows in chunks.batches("chunks", COLUMNS, rows=WINDOW):
         position = {text_hash: row for row, text_hash in enumerate(rows.column("text_hash").to_pylist())}
         made: list[pa.RecordBatch] = []
-        for batch in compute.map(stage, _batches(lake, store, rows, TEXTS_AT_ONCE[place])):
+        wanted = _wanted(store, rows)
+        tokens += sum(wanted.column("tokens").to_pylist())
+        for batch in compute.map(stage, _batches(lake, wanted, TEXTS_AT_ONCE[place])):
             made.append(batch)
             if sum(map(len, made)) >= STORED_AT_ONCE:
                 _append(store, made, position)
                 made = []
         _append(store, made, position)
+    return tokens
 
 
-def _batches(lake: Lake, store: Store, rows: "pa.RecordBatch", count: int) -> "Iterator[pa.RecordBatch]":
-    """Texts of one window that have no vector yet, from long to short."""
+def _wanted(store: Store, rows: "pa.RecordBatch") -> "pa.Table":
+    """The rows of one window whose texts have no vector yet, once each, from long to short."""
     import pyarrow as pa
 
     hashes = rows.column("text_hash").to_pylist()
     first = {text_hash: row for row, text_hash in reversed(list(enumerate(hashes)))}
     chosen = pa.array([first[text_hash] for text_hash in store.missing(hashes)], pa.int64())
-    wanted = pa.Table.from_batches([rows]).take(chosen).sort_by([("tokens", "descending"), ("text_hash", "ascending")])
+    return pa.Table.from_batches([rows]).take(chosen).sort_by([("tokens", "descending"), ("text_hash", "ascending")])
+
+
+def _batches(lake: Lake, wanted: "pa.Table", count: int) -> "Iterator[pa.RecordBatch]":
+    import pyarrow as pa
+
     for at in range(0, wanted.num_rows, count):
         portion = wanted.slice(at, count)
         names = ["chunk_id", "text_hash"]

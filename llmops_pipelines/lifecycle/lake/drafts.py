@@ -1,6 +1,5 @@
 """A version being written: its tables, JSON and files go into a staging folder that nobody sees until it is complete."""
 
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import files
 from .digests import digest, file_digest
+from .seals import sealed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,6 +27,7 @@ class Draft:
     fingerprint: str
     facts: dict[str, Any] = field(default_factory=dict)
     aside: set[str] = field(default_factory=set)
+    amounts: dict[str, float] = field(default_factory=dict)
 
     def table(self, name: str, table, *, data: bool = True) -> None:
         """Write a `pyarrow.Table` as `<name>.parquet` with page checksums."""
@@ -72,13 +73,19 @@ class Draft:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def seal(self, **identity: Any) -> dict[str, Any]:
-        """Hash every file and write the manifest, last."""
+    def spent(self, **amounts: float) -> None:
+        """Say what this work took besides time: `tokens`, `gpu_seconds`. Added to what was said before."""
+        for name, amount in amounts.items():
+            self.amounts[name] = self.amounts.get(name, 0) + amount
+
+    def seal(self, *, made: dict[str, Any], **identity: Any) -> dict[str, Any]:
+        """Hash every file and write the manifest, last. `made` says when, by whom and with what effort."""
         names = sorted(p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file())
         with ThreadPoolExecutor() as threads:
             hashes = dict(zip(names, threads.map(lambda name: file_digest(self.path / name), names), strict=True))
         data = {n: h for n, h in hashes.items() if n not in self.aside and n.split("/")[0] not in self.aside}
         aside = sorted(hashes.keys() - data.keys())
-        written = files.to_json({**identity, "files": hashes, "aside": aside, "digest": digest(data), "facts": self.facts})
-        (self.path / MANIFEST).write_bytes(written)
-        return json.loads(written)  # as every later reader sees it: numbers of NumPy have become plain ones
+        said = {**identity, "files": hashes, "aside": aside, "digest": digest(data), "facts": self.facts}
+        manifest = sealed({**said, "made": made | self.amounts})
+        (self.path / MANIFEST).write_bytes(files.to_json(manifest))
+        return manifest

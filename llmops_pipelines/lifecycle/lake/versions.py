@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import files, stamps
-from .digests import file_digest, fingerprint
+from .digests import canonical_json, file_digest, fingerprint
 from .drafts import MANIFEST, Draft
+from .effort import Effort
 from .refusal import Refusal
 from .retention import hold
+from .seals import is_intact
 from .stores import Store
 
 if TYPE_CHECKING:
@@ -67,6 +69,22 @@ class Version:
     def facts(self) -> dict[str, Any]:
         """What a person wants to see: counts and scores as plain numbers and short strings."""
         return self.manifest["facts"]
+
+    @property
+    def seal(self) -> str:
+        """sha256 of the manifest, repeated by what is made from this version; empty for versions of earlier releases."""
+        return self.manifest.get("seal", "")
+
+    @property
+    def config(self) -> Any:
+        """The settings that entered the fingerprint, as plain JSON; None for versions of earlier releases."""
+        return self.manifest.get("config")
+
+    @property
+    def made(self) -> dict[str, Any]:
+        """When (`at`) and in which Dagster run (`run`) this was written, and what it took: `seconds`, `cpu_seconds` and, where
+        the step says so, `gpu_seconds` and `tokens`. Empty for versions of earlier releases."""
+        return self.manifest.get("made", {})
 
     @property
     def noun(self) -> str:
@@ -128,10 +146,11 @@ class Version:
 
 @dataclass(frozen=True)
 class Lake:
-    """All versions and stores of one pipeline below `root`."""
+    """All versions and stores of one pipeline below `root`. `run` is the Dagster run that writes, for the record."""
 
     root: Path
     pipeline: str
+    run: str = ""
 
     @cached_property
     def _held(self) -> dict[Path, int]:
@@ -155,17 +174,27 @@ class Lake:
 
         `write` fills a draft; an exception in it leaves nothing visible. `parents` are the versions that it reads.
         """
-        read = {parent.asset: parent.digest for parent in parents}
+        known = {parent.asset: parent for parent in parents}
+        read = {name: parent.digest for name, parent in known.items()}
         identity = fingerprint(code, config, read)
         if found := self.find(asset, identity):
             return found
         staging = self._folder(asset) / "staging" / f"{identity[:16]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         staging.mkdir(parents=True)
-        held = hold(staging)  # a clean-up leaves it alone
+        held, effort = hold(staging), Effort()  # a clean-up leaves it alone
         try:
             draft = Draft(staging, identity)
             write(draft)
-            manifest = draft.seal(pipeline=self.pipeline, asset=asset, fingerprint=identity, code=code, parents=read)
+            manifest = draft.seal(
+                pipeline=self.pipeline,
+                asset=asset,
+                fingerprint=identity,
+                code=code,
+                config=json.loads(canonical_json(config)),
+                parents=read,
+                seals={name: parent.seal for name, parent in known.items()},
+                made=effort.so_far() | {"run": self.run},
+            )
             final = self._home(asset, identity)
             published = files.publish_directory(staging, final)
         except BaseException:
@@ -215,6 +244,10 @@ class Lake:
         """Leave the asset without a current version: the newest attempt at it failed, and the one before is not of now."""
         (self._folder(asset) / "current.json").unlink(missing_ok=True)
 
+    def aside(self, name: str) -> "Lake":
+        """A lake beside this one for what is only tried: the same stores, versions of its own, all of which may be removed."""
+        return Lake(self.root, f"{self.pipeline}~{name}", self.run)
+
     def desk(self, asset: str, name: str) -> Path:
         """A file beside the versions of an asset, for what makes the next run faster; everything works without it."""
         return self._folder(asset) / name
@@ -222,7 +255,7 @@ class Lake:
     def parent(self, version: Version, asset: str) -> Version:
         """The version of `asset` that `version` was made from. Raises `DamagedVersion` when it is gone."""
         wanted = version.parents[asset]
-        for found in self._manifests(asset):
+        for found in self.manifests(asset):
             if found.digest == wanted:
                 return self._open(asset, found.path)
         raise DamagedVersion(f"{version.asset} {version.digest[:12]} was made from {asset} {wanted[:12]}, which is gone")
@@ -230,7 +263,7 @@ class Lake:
     def versions(self, asset: str) -> list[Version]:
         """All complete versions of an asset, in no order; damaged ones are passed over."""
         found = []
-        for each in self._manifests(asset):
+        for each in self.manifests(asset):
             with suppress(DamagedVersion):
                 found.append(self._open(asset, each.path))
         return found
@@ -243,7 +276,7 @@ class Lake:
         """Every complete version of every asset, unverified. A manifest that cannot be read is passed over."""
         folder = self.root / self.pipeline
         for versions in sorted(folder.rglob("versions")):
-            yield from self._manifests(versions.parent.relative_to(folder).as_posix())
+            yield from self.manifests(versions.parent.relative_to(folder).as_posix())
 
     def keep_bytes(self) -> None:
         """While this lake is open, no clean-up of any pipeline takes bytes of sources."""
@@ -257,8 +290,8 @@ class Lake:
         while self._held:
             os.close(self._held.popitem()[1])
 
-    def _manifests(self, asset: str) -> Iterator[Version]:
-        """Versions as their manifests tell of them, unverified; a manifest that cannot be read is passed over."""
+    def manifests(self, asset: str) -> Iterator[Version]:
+        """Versions of an asset as their manifests tell of them, unverified; a manifest that cannot be read is passed over."""
         for manifest in sorted((self._folder(asset) / "versions").glob(f"*/{MANIFEST}")):
             if "." not in manifest.parent.name:  # set aside as damaged
                 with suppress(OSError, ValueError):
@@ -275,6 +308,8 @@ class Lake:
             manifest = json.loads((home / MANIFEST).read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise DamagedVersion(f"{home / MANIFEST}: {error}") from error
+        if not is_intact(manifest):
+            raise DamagedVersion(f"{home / MANIFEST}: its seal does not match; it was edited")
         version = Version(self.pipeline, asset, home, manifest)
         if home not in self._held:
             held = hold(home)

@@ -67,5 +67,5 @@ class Candidate:
 
 
 def _named(role: str, part: Version) -> dict[str, str]:
-    said = {"fingerprint": part.fingerprint, "digest": part.digest}
+    said = {"fingerprint": part.fingerprint, "digest": part.digest, "seal": part.seal}
     return said if part.asset == role else said | {"asset": part.asset}

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from llmops_pipelines.lifecycle.lake import Refusal, digest, files
+from llmops_pipelines.lifecycle.lake.digests import file_digest
+from llmops_pipelines.lifecycle.lake.seals import sealed
 
 Phase = Literal["awaiting approval", "prepared", "approved", "alias set", "verified", "committed", "aborted"]
 Kind = Literal["release", "promotion", "rollback"]
@@ -39,7 +41,8 @@ class Release:
     beside these where the asset is called otherwise than its role. `settings` and `candidate` ("spec" and its "identity")
     hold what else determines an answer. `replaces` is the epoch that was live in `stage` when this was decided, and `moves`
     the epoch whose bundle this is again, 0 where there is none. `marks` are the phases that it has reached; they are no part
-    of the record.
+    of the record. `previous` has the sha256 of each file of the epoch before, as they were when this was written: each record
+    vouches for the ones before it.
     """
 
     epoch: int
@@ -65,6 +68,8 @@ class Release:
     packages: dict[str, str] = field(default_factory=dict)
     prepared_at: str = ""
     format: int = 2
+    previous: dict[str, str] = field(default_factory=dict)
+    seal: str = ""
     marks: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False)
 
     @property
@@ -169,10 +174,10 @@ class History:
         (compare-and-set)."""
         last, live = max(self.epochs(), default=0), self.live(release.stage)
         path = self._file(release.epoch)
-        record = asdict(replace(release, prepared_at=release.prepared_at or now()))
+        record = asdict(replace(release, prepared_at=release.prepared_at or now(), previous=self._digests(last)))
         record.pop("marks")
         expected = (last + 1, live.epoch if live else 0)
-        if (release.epoch, release.replaces) != expected or not files.write_once(path, files.to_json(record)):
+        if (release.epoch, release.replaces) != expected or not files.write_once(path, files.to_json(sealed(record))):
             raise Conflict(
                 f"{path}: release {release.epoch} was decided against an older history; the live release is untouched; "
                 f"materialize {release.pipeline}/release again to compare with the newer one"
@@ -190,7 +195,10 @@ class History:
 
     def _write(self, epoch: int, mark: str, facts: dict[str, Any]) -> bool:
         path = self.folder / f"{epoch:06d}.{mark.replace(' ', '_')}.json"
-        return files.write_once(path, files.to_json({"at": now(), **facts}))
+        return files.write_once(path, files.to_json(sealed({"at": now(), **facts})))
+
+    def _digests(self, epoch: int) -> dict[str, str]:
+        return {path.name: file_digest(path) for path in sorted(self.folder.glob(f"{epoch:06d}*.json"))}
 
     def _newest_first(self) -> Iterator[Release]:
         return (self.record(epoch) for epoch in reversed(self.epochs()))

@@ -16,7 +16,8 @@ from .history import PRODUCTION, Release
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-BUNDLE, RELEASE = "llmops/bundle", "llmops/release."  # the second goes on with a stage: one version may be live in several
+BUNDLE = "llmops/bundle"
+RELEASE, RECORD = "llmops/release.", "llmops/record."  # they go on with a stage: one version may be live in several
 GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # what MLflow says when an alias names nothing
 
 
@@ -26,11 +27,13 @@ class RegistryUnavailable(Refusal):
 
 @dataclass(frozen=True)
 class Registered:
-    """A model version as MLflow has it. `releases` are the epochs by which it got into a stage."""
+    """A model version as MLflow has it. `releases` are the epochs by which it got into a stage, `records` the seals of those
+    releases' records: an edited history differs from them."""
 
     version: str
     bundle: str
     releases: Mapping[str, str]
+    records: Mapping[str, str]
 
 
 def alias_of(stage: str) -> str:
@@ -83,6 +86,7 @@ class Registry:
         alias, epoch = alias_of(release.stage), str(release.epoch)
         with self._asked(f"set its alias {alias}"):
             self.client.set_model_version_tag(self.name, version, RELEASE + release.stage, epoch)
+            self.client.set_model_version_tag(self.name, version, RECORD + release.stage, release.seal)
             self.client.set_registered_model_alias(self.name, alias, version)
             held = self._holder(release.stage)
         if held is None or (held.version, held.releases.get(release.stage)) != (version, epoch):
@@ -177,8 +181,13 @@ def tags_of(release: Release) -> dict[str, str]:
 
 
 def _registered(version) -> Registered:
-    releases = {key.removeprefix(RELEASE): value for key, value in version.tags.items() if key.startswith(RELEASE)}
-    return Registered(str(version.version), version.tags.get(BUNDLE, ""), releases)
+    return Registered(
+        str(version.version), version.tags.get(BUNDLE, ""), *(_by_stage(version.tags, each) for each in (RELEASE, RECORD))
+    )
+
+
+def _by_stage(tags: Mapping[str, str], prefix: str) -> dict[str, str]:
+    return {key.removeprefix(prefix): value for key, value in tags.items() if key.startswith(prefix)}
 
 
 def _same(held: Registered, live: Release) -> bool:

@@ -157,7 +157,8 @@ def _fill(draft: Draft, job: Job, base: Version, examples: Version, recipe: str)
     draft.json("truth", outcome, data=False)
     draft.table("training_log", pa.Table.from_pylist(log, schema=_log_schema()), data=False)
     plots.draw(log, draft.file("loss.png", data=False))
-    draft.facts.update(outcome["facts"], **{f"{job.kind}_sha256": weights})
+    draft.facts.update(facts := outcome["facts"], **{f"{job.kind}_sha256": weights})
+    draft.spent(tokens=facts["tokens"], gpu_seconds=facts["seconds"] * facts["ranks"] * (facts["device"] == "cuda"))
 
 
 def _log_schema():

@@ -2,12 +2,14 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from threading import Barrier
 
 import pyarrow as pa
 import pytest
 
-from llmops_pipelines.lifecycle.lake import DamagedVersion, Draft, Lake, Version
+from llmops_pipelines.lifecycle.lake import DamagedVersion, Draft, Lake, Version, fingerprint
 
 
 @pytest.fixture
@@ -118,10 +120,46 @@ def test_two_writers_at_once_publish_one_version(lake):
     assert not list((lake.root / "product" / "x" / "staging").iterdir())
 
 
-def test_the_manifest_holds_no_time_host_or_path(lake):
-    text = json.dumps(numbers(lake, [1]).manifest)
-    assert str(lake.root) not in text
-    assert set(json.loads(text)) == {"asset", "aside", "code", "digest", "facts", "files", "fingerprint", "parents", "pipeline"}
+def test_time_host_path_and_run_are_recorded_but_identify_nothing(lake, tmp_path):
+    here, there = numbers(replace(lake, run="run-1"), [1]), numbers(Lake(tmp_path / "elsewhere", "product", "run-2"), [1])
+    assert (here.fingerprint, here.digest) == (there.fingerprint, there.digest)
+    assert str(lake.root) not in json.dumps(here.manifest)
+    assert (here.made["run"], there.made["run"]) == ("run-1", "run-2")
+    assert here.made.keys() == {"at", "run", "seconds", "cpu_seconds"}
+
+
+def test_a_version_says_what_it_was_made_from_and_with(lake):
+    def write(draft: Draft) -> None:
+        draft.spent(tokens=3)
+        draft.spent(tokens=4, gpu_seconds=0.5)
+        draft.json("sum", 6)
+
+    parent = numbers(lake, [1, 2, 3])
+    child = lake.once("sum", code="7", config={"of": Path("n")}, parents=[parent], write=write)
+    assert (child.config, child.parents, child.manifest["seals"]) == (
+        {"of": "n"}, {"numbers": parent.digest}, {"numbers": parent.seal},
+    )  # fmt: skip
+    assert child.fingerprint == fingerprint("7", child.config, child.parents)
+    assert (child.made["tokens"], child.made["gpu_seconds"]) == (7, 0.5)
+
+
+def test_an_edited_manifest_is_found_by_its_seal_and_the_version_made_again(lake):
+    version = numbers(lake, [1, 2])
+    manifest = version.file("manifest.json")
+    manifest.write_text(manifest.read_text().replace('"rows": 2', '"rows": 3'))
+    with pytest.raises(DamagedVersion, match="manifest.json: its seal does not match"):
+        Lake(lake.root, "product").read("numbers", version.fingerprint)
+    calls: list = []
+    assert numbers(Lake(lake.root, "product"), [1, 2], calls=calls).facts["rows"] == 2
+    assert calls, "what somebody edited is made again"
+
+
+def test_a_lake_aside_shares_the_stores_and_nothing_else(lake):
+    numbers(lake, [1])
+    lake.store("texts", "v1", "key").append(pa.table({"key": ["a"]}))
+    trial = lake.aside("blame")
+    assert trial.store("texts", "v1", "key").missing(["a", "b"]) == ["b"]
+    assert list(trial.all_versions()) == []
 
 
 def test_preview_schema_and_rows_come_without_reading_the_table(lake):

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from llmops_pipelines.lifecycle.lake import Refusal
+from llmops_pipelines.lifecycle.lake.digests import file_digest
+from llmops_pipelines.lifecycle.lake.seals import seal_of
 from llmops_pipelines.lifecycle.release import Conflict, History, Release
 from llmops_pipelines.lifecycle.release import history as module
 
@@ -147,3 +149,12 @@ def test_a_bundle_is_withdrawn_by_a_rollback_until_somebody_brings_it_back(histo
     assert history.withdrawn(bad, "production").epoch == 3
     committed(history, release(5, 4, index="bad", kind="promotion"))
     assert history.withdrawn(bad, "production") is None
+
+
+def test_each_record_is_sealed_and_vouches_for_the_files_of_the_epoch_before(history):
+    committed(history, release(1), release(2, 1))
+    files = {name: file_digest(history.folder / name) for name in ("000001.json", "000001.end.json")}
+    assert [each.previous for each in history.records()] == [{}, files]
+    for path in history.folder.glob("*.json"):
+        said = json.loads(path.read_text())
+        assert said["seal"] == seal_of(said)

@@ -87,6 +87,7 @@ def examine(
         draft.table("anchors", _table(look), data=False)
         draft.facts |= {"judge": about["named"], "epoch": epoch, "moved": moved or "no"}
         draft.facts |= {"reported_model": look.model, "reported_fingerprint": ", ".join(sorted(calls.marks))}
+        draft.spent(tokens=calls.tokens)
         draft.facts |= {"calls": calls.asked, "tokens": calls.tokens, "cost": calls.cost, "doubts": len(doubts)}
         for metric in words.metrics:
             draft.facts |= _facts(look, metric)

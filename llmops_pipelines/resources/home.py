@@ -1,6 +1,5 @@
-"""The one folder that holds all state: lake, run history, MLflow database, releases. Read from LLMOPS_HOME, once, here."""
+"""The one folder that holds all state, as a Dagster resource: lake, run history, MLflow database, releases."""
 
-import os
 from pathlib import Path
 
 import dagster as dg
@@ -9,9 +8,11 @@ from pydantic import PrivateAttr
 from llmops_pipelines.lifecycle.lake import Lake
 from llmops_pipelines.lifecycle.release import History
 
+from .folders import Folders
+
 
 class Home(dg.ConfigurableResource):
-    """Everything that this project writes lies below `path`."""
+    """Everything that this project writes lies below `path`; what a run writes says by which run."""
 
     path: str
     _run: str = PrivateAttr(default="")
@@ -22,14 +23,14 @@ class Home(dg.ConfigurableResource):
     @classmethod
     def from_environment(cls, project: Path) -> "Home":
         """LLMOPS_HOME, else `.llmops` in the project folder."""
-        return cls(path=str(Path(os.environ.get("LLMOPS_HOME") or project / ".llmops").resolve()))
+        return cls(path=str(Folders.from_environment(project).home))
 
     @property
     def folder(self) -> Path:
         return Path(self.path)
 
     def lake(self, pipeline: str) -> Lake:
-        return Lake(self.folder / "lake", pipeline, self._run)
+        return Folders(self.folder).lake(pipeline, self._run)
 
     def history(self, pipeline: str) -> History:
-        return History(self.folder / "releases" / pipeline)
+        return Folders(self.folder).history(pipeline)

@@ -1,0 +1,1 @@
+"""The commands of on-call people, one file each. Thin: what they find is `lifecycle/lineage`."""

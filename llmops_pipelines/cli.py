@@ -20,9 +20,10 @@ app = typer.Typer(
 app.add_typer(releases.app, name="release")
 Groups = Annotated[list[str] | None, typer.Option("--group", help="A group that you are in; may be repeated")]
 Question = Annotated[str, typer.Argument(help="A question in plain words, in quotes")]
+Epoch = Annotated[int | None, typer.Option("--release", help="As this release answers or answered; without it, the live one")]
 
 
-def _served(name: str):
+def _served(name: str, epoch: int | None):
     from llmops_pipelines.lifecycle.lake import Refusal
     from llmops_pipelines.lifecycle.release.serving import Served
     from llmops_pipelines.resources.home import Home
@@ -31,10 +32,10 @@ def _served(name: str):
 
     product = product_of(name)
     home = Home.from_environment(product.project)
-    live = home.history(name).live()
-    if live is None:
+    release = home.history(name).record(epoch) if epoch else home.history(name).live()
+    if release is None:
         raise Refusal(f"{name} has no release yet; make one with: llmops run {name}")
-    return Served(home.lake(name), live, VectorStore().connector, Secrets.from_environment(), product.project)
+    return Served(home.lake(name), release, VectorStore().connector, Secrets.from_environment(), product.project)
 
 
 def _where(groups: list[str] | None):
@@ -114,13 +115,15 @@ def search(
     question: Question,
     passages: Annotated[int, typer.Option(help="Passages to show", min=1)] = 5,
     group: Groups = None,
+    release: Epoch = None,
 ) -> None:
-    """Find passages in the index of the live release. Without --group only what everybody may see is found.
+    """Find passages in the index of the live release, or as an older one found them. Without --group only what everybody may
+    see is found.
 
     Example: [bold]llmops search quickstart "How many cars does MV Ardent carry?"[/bold]
     """
     with one_sentence():
-        served = _served(name)
+        served = _served(name, release)
         with err.status("searching"):
             hits = served.search(question, passages, _where(group))
         for rank, hit in enumerate(hits, start=1):
@@ -130,13 +133,13 @@ def search(
 
 
 @app.command()
-def ask(name: Name, question: Question, group: Groups = None) -> None:
-    """Answer a question with the champion and cite the documents that it read.
+def ask(name: Name, question: Question, group: Groups = None, release: Epoch = None) -> None:
+    """Answer a question with the live release, or as an older one did, and cite the documents that it read.
 
-    Example: [bold]llmops ask quickstart "How many cars does MV Ardent carry?"[/bold]
+    Example: [bold]llmops ask quickstart "How many cars does MV Ardent carry?" --release 3[/bold]
     """
     with one_sentence():
-        served = _served(name)
+        served = _served(name, release)
         with err.status("reading"):
             reply = served.ask(question, _where(group))
         out.print(reply.answer, style="bold", markup=False)

@@ -26,14 +26,7 @@ def build(product: Product) -> list:
 def _answers(product: Product) -> dg.AssetsDefinition:
     words = product.pipeline
 
-    @product.asset(
-        group="evaluation",
-        kinds={"pytorch"},
-        code=stage.CODES["answers"],
-        partitions=product.by_candidate,
-        reads={model: model for model in product.models},
-        pool="vector_store",
-    )
+    @product.of_each_candidate(kinds={"pytorch"}, code=stage.CODES["answers"], pool="vector_store")
     def answers(
         context: dg.AssetExecutionContext,
         eval_questions: Version,

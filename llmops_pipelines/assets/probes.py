@@ -31,14 +31,7 @@ def build(product: Product) -> list:
 def _bias(product: Product) -> dg.AssetsDefinition:
     words = product.pipeline
 
-    @product.asset(
-        group="evaluation",
-        kinds={"pytorch"},
-        code=stage.CODES["bias"],
-        partitions=product.by_candidate,
-        reads={model: model for model in product.models},
-        pool="vector_store",
-    )
+    @product.of_each_candidate(kinds={"pytorch"}, code=stage.CODES["bias"], pool="vector_store")
     def bias(
         context: dg.AssetExecutionContext,
         eval_questions: Version,
@@ -73,14 +66,7 @@ def _bias(product: Product) -> dg.AssetsDefinition:
 def _tasks(product: Product) -> dg.AssetsDefinition:
     words = product.pipeline
 
-    @product.asset(
-        group="evaluation",
-        kinds={"pytorch"},
-        code=stage.CODES["task_scores"],
-        partitions=product.by_candidate,
-        reads={model: model for model in product.models},
-        pool="training",
-    )
+    @product.of_each_candidate(kinds={"pytorch"}, code=stage.CODES["task_scores"], pool="training")
     def task_scores(
         context: dg.AssetExecutionContext, home: Home, **models: Version | ByPartition
     ) -> dg.MaterializeResult[ByPartition]:

@@ -187,6 +187,11 @@ class Product:
 
         return wrap
 
+    def of_each_candidate(self, *, kinds: set[str], code: str, pool: str) -> Callable[..., dg.AssetsDefinition]:
+        """`asset` of the evaluation with a partition per candidate; the models of all are read as `**models`."""
+        models = {model: model for model in self.models}
+        return self.asset(group="evaluation", kinds=kinds, code=code, partitions=self.by_candidate, reads=models, pool=pool)
+
     def check(
         self, asset: str, *, blocking: bool = True, reads: Mapping[str, str] = MappingProxyType({})
     ) -> Callable[..., dg.AssetChecksDefinition]:

@@ -1,4 +1,4 @@
-"""Where a question of on-call is asked: the project, its lake and its releases. Nothing is loaded that an answer does not need."""
+"""Where a question of on-call is asked: the project, its lake and its releases. Nothing is loaded that no answer needs."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import IndexingError
 from .collection import Collection
-from .contract import DENSE, EFS, EVERYTHING, EXACTLY, FACETS, KEYWORDS, LAYOUT, SPARSE, Found, Point, Sparse, Where
+from .contract import DENSE, EFS, EVERYTHING, EXACTLY, FACETS, LAYOUT, SPARSE, Found, Point, Sparse, Where
+from .creation import create
 from .holdings import Holdings, packed_digests, packed_ids
 from .lives import OPEN, alive, born_after, ended_after, of_chunks
 
@@ -24,7 +25,6 @@ QUERIES = 100  # per request
 ASKED = 1_000  # chunk ids per request
 FACET_VALUES = 10_000
 EXACT_IDF = 20_000  # points; up to here term frequencies are counted among what the caller may see
-M, EF_CONSTRUCT = 16, 128
 OVERSAMPLING = 3.0  # how many times k candidates are compared again with their whole vectors, where those are quantized
 
 
@@ -141,7 +141,7 @@ class ServerWriter:
     ) -> None:
         self._collection, self._identity = collection, identity | {"layout": str(LAYOUT)}
         self._claim = uuid.uuid4().hex
-        self._create(dimension, quantization)
+        create(collection, dimension, quantization, self._identity)
         newest = collection.state().newest
         self._forced = sequence is not None
         self._base = newest if sequence is None or sequence > newest else None
@@ -219,19 +219,6 @@ class ServerWriter:
         self._touched = True
         self._collection.ask(what, call, self._collection.name, **named)
 
-    def _create(self, dimension: int, quantization: str) -> None:
-        client, name = self._collection.client, self._collection.name
-
-        def create() -> None:
-            if not client.collection_exists(name):  # asked each time: it may have been made, and the answer lost
-                client.create_collection(name, **_described(dimension, quantization), metadata=self._identity)
-
-        self._collection.ask("create", create)
-        found = self._collection.state().metadata
-        if any(found.get(key) != value for key, value in self._identity.items()):
-            raise IndexingError(f"collection {name} belongs to another embedder or chunker; delete it or rename the pipeline")
-        _create_indexes(self._collection)
-
     def _undo_unsealed(self, newest: int) -> None:
         """A crashed build left points that nobody was promised, and ended lives that are not over."""
         from qdrant_client.models import FilterSelector
@@ -248,46 +235,6 @@ class ServerWriter:
                 f"collection {self._collection.name}: another build took it over; published versions are untouched, "
                 "run this one again when the other is done"
             )
-
-
-def _described(dimension: int, quantization: str) -> dict[str, Any]:
-    from qdrant_client.models import (
-        Distance,
-        HnswConfigDiff,
-        Modifier,
-        ScalarQuantization,
-        ScalarQuantizationConfig,
-        ScalarType,
-        SparseVectorParams,
-        VectorParams,
-    )
-
-    int8 = ScalarQuantization(scalar=ScalarQuantizationConfig(type=ScalarType.INT8, quantile=0.99, always_ram=True))
-    dense = VectorParams(  # Dot of unit vectors: the cosine, stored verbatim
-        size=dimension,
-        distance=Distance.DOT,
-        hnsw_config=HnswConfigDiff(m=M, ef_construct=EF_CONSTRUCT),
-        quantization_config=int8 if quantization == "int8" else None,
-        on_disk=quantization == "int8",  # the small copy stays in memory
-    )
-    return {
-        "vectors_config": {DENSE: dense},
-        "sparse_vectors_config": {SPARSE: SparseVectorParams(modifier=Modifier.IDF)},
-    }
-
-
-def _create_indexes(collection: Collection) -> None:
-    """Before the first point comes: the graph is built for the filters that it will meet."""
-    import warnings
-
-    from qdrant_client.models import PayloadSchemaType
-
-    kinds = dict.fromkeys(("added_in", "removed_in"), PayloadSchemaType.INTEGER)
-    kinds |= dict.fromkeys(("chunk_id", *KEYWORDS), PayloadSchemaType.KEYWORD)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Payload indexes have no effect")  # the client's in-memory mode
-        for field, kind in kinds.items():
-            collection.ask("create", collection.client.create_payload_index, collection.name, field, kind, wait=True)
 
 
 def _holdings(collection: Collection, sequence: int) -> Holdings:

@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ class Removable:
 
 
 def removable(lake: "Lake", keep: int, pinned: Iterable[str] = (), whole: Iterable[str] = ()) -> list[Removable]:
-    """What a clean-up would remove of this pipeline, and blobs that no pipeline's versions name.
+    """What a clean-up would remove of this pipeline and of its lakes aside, and blobs that no pipeline's versions name.
 
     `keep` newest versions of each asset stay; so do versions with a `pinned` fingerprint, and all of the assets `whole`.
     """
@@ -39,6 +39,7 @@ def removable(lake: "Lake", keep: int, pinned: Iterable[str] = (), whole: Iterab
     unneeded = [each for each in versions if each.path not in needed and not _in_use(each.path)]
     found = [Removable(each.path, f"older than the newest {keep}", _size(each.path), each) for each in unneeded]
     found += [Removable(path, "left behind by a killed run", _size(path)) for path in _left_behind(lake) if not _in_use(path)]
+    found += [Removable(each.path, "was only tried", _size(each.path), each) for each in _tried(lake) if not _in_use(each.path)]
     gone = {each.path for each in unneeded}
     return found + [Removable(path, "bytes that no version names", _size(path)) for path in _orphan_blobs(lake.root, gone)]
 
@@ -122,6 +123,12 @@ def _left_behind(lake: "Lake") -> Iterator[Path]:
     folder = lake.root / lake.pipeline
     yield from folder.rglob("staging/*")
     yield from (path for path in folder.rglob("versions/*.damaged-*"))
+
+
+def _tried(lake: "Lake") -> "Iterator[Version]":
+    """Versions of the lakes aside."""
+    for folder in sorted(lake.root.glob(f"{lake.pipeline}~*")):
+        yield from replace(lake, pipeline=folder.name).all_versions()
 
 
 def _orphan_blobs(root: Path, gone: set[Path]) -> Iterator[Path]:

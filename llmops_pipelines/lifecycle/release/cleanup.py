@@ -1,6 +1,7 @@
 """What of a pipeline may be removed: what neither the newest versions, nor a release, nor an unfinished training needs."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,5 +34,5 @@ def clean(lake: "Lake", found: Iterable[Removable], connect: "Connect | None") -
     listed = list(found)
     for each in listed:
         if each.version and each.version.asset == "index":
-            index.drop(lake, each.version, connect)
+            index.drop(replace(lake, pipeline=each.version.pipeline), each.version, connect)
     return remove(listed)

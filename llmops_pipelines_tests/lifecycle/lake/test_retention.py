@@ -127,3 +127,12 @@ def test_a_removed_version_is_made_again_when_it_is_wanted(lake):
     assert not old.path.exists()
     again = made(Lake(lake.root, "product"), "index", 1)
     assert not again.reused and again.digest == old.digest
+
+
+def test_what_was_only_tried_goes_unless_somebody_reads_it(lake):
+    trial = lake.aside("blame")
+    tried = made(trial, "index", 1)
+    assert listed(lake, 1) == set()
+    trial.close()
+    found = removable(later(lake), 1)
+    assert [(each.path, each.why) for each in found] == [(tried.path, "was only tried")]

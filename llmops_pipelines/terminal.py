@@ -1,5 +1,8 @@
-"""What all commands share: the two consoles, errors in one sentence with their exit codes, and finding a pipeline by name."""
+"""What all commands share: the two consoles, errors in one sentence with their exit codes, finding a pipeline by name, and
+showing a page.
+"""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,11 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 if TYPE_CHECKING:
     from llmops_pipelines.assets.product import Product
+    from llmops_pipelines.lifecycle.lineage.page import Page
 
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+PIPE = 160  # letters of a line where no terminal says how many there are
 Name = Annotated[str, typer.Argument(metavar="PIPELINE", help="Name of a file in configs/pipelines, without .yaml")]
 
 
@@ -34,6 +40,15 @@ def one_sentence() -> Iterator[None]:
 
 def complain(sentence: str) -> None:
     err.print(sentence, style="red", markup=False, soft_wrap=True)
+
+
+def show(page: "Page") -> None:
+    """Print a page on stdout: as wide as the terminal, and in a file or pipe so wide that few cells are broken."""
+    from llmops_pipelines.sheet import lines
+
+    told = out if out.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=PIPE)
+    for each in lines(page):
+        told.print(each, soft_wrap=isinstance(each, Text), markup=False)
 
 
 def product_of(name: str, recipe: str | None = None) -> "Product":

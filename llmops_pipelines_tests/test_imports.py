@@ -14,11 +14,11 @@ FOLDERS = {  # folder -> folders of ours that it may import
     "resources": {"config", "lifecycle"},
     "assets": {"config", "lifecycle", "resources"},
 }
-STAGES = ["lake", "compute", "corpus", "index", "datasets", "training", "evaluation", "release", "monitoring"]
+STAGES = ["lake", "compute", "corpus", "index", "datasets", "training", "evaluation", "release", "monitoring", "lineage"]
 HEAVY = {
     "torch", "transformers", "peft", "deepspeed", "trl", "datasets", "sentence_transformers", "mlflow", "ragas", "ray",
     "pandas", "pyarrow", "numpy", "matplotlib", "sklearn", "scipy", "deltalake", "qdrant_client", "qdrant_edge", "trafilatura",
-    "optuna", "torchao", "ir_measures",
+    "optuna", "torchao", "ir_measures", "openlineage",
 }  # fmt: skip
 CHILD = PACKAGE / "lifecycle" / "training" / "child.py"  # the training process itself; nothing imports it
 

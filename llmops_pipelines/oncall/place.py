@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from llmops_pipelines.config.loader import find_project, pipeline_files
-from llmops_pipelines.config.words import did_you_mean
-from llmops_pipelines.lifecycle.lake import Lake, Refusal
-from llmops_pipelines.lifecycle.release.history import PRODUCTION, History, Release
-from llmops_pipelines.resources.folders import Folders
 from llmops_pipelines.terminal import complain
+
+if TYPE_CHECKING:
+    from llmops_pipelines.lifecycle.lake import Lake
+    from llmops_pipelines.lifecycle.release import History, Release
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,16 @@ class Place:
     name: str
     project: Path
     home: Path
-    lake: Lake
-    history: History
+    lake: "Lake"
+    history: "History"
 
     @classmethod
     def of(cls, name: str) -> "Place":
         """Ends with exit code 2 when the project has no such pipeline."""
+        from llmops_pipelines.config.loader import find_project, pipeline_files
+        from llmops_pipelines.config.words import did_you_mean
+        from llmops_pipelines.resources.folders import Folders
+
         project = find_project(Path.cwd())
         files = pipeline_files(project)
         if name not in files:
@@ -35,8 +39,10 @@ class Place:
         folders = Folders.from_environment(project)
         return cls(name, project, folders.home, folders.lake(name), folders.history(name))
 
-    def release(self, epoch: int | None = None, stage: str = PRODUCTION) -> Release:
+    def release(self, epoch: int | None = None, stage: str = "production") -> "Release":
         """The release of that number, without one the live one. Raises `Refusal`."""
+        from llmops_pipelines.lifecycle.lake import Refusal
+
         found = self.history.record(epoch) if epoch else self.history.live(stage)
         if found is None:
             raise Refusal(f"{self.name} has no release in {stage} yet; make one with: llmops run {self.name}")

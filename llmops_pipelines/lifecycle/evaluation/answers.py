@@ -20,7 +20,7 @@ from llmops_pipelines.lifecycle.lake.digests import text_digest
 from .candidates import EvaluationError, Parts, Spec, megabytes
 from .chain import Chain, codes
 from .freshness import attempt
-from .models import Kept, LocalModel, OneByOne, identity_of
+from .models import Kept, LocalModel, OneByOne, Speaks, identity_of
 from .steps import Asked, Retrieves
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ ALONE = "alone"  # the step of the table timings under which a question stands t
 SAMPLE = 20  # questions that are asked by themselves
 SECONDS = 20.0  # after which no further one is
 
-__all__ = ["ALONE", "CODE", "EvaluationError", "answer"]
+__all__ = ["ALONE", "CODE", "EvaluationError", "answer", "answer_as"]
 
 
 @dataclass(frozen=True)
@@ -70,26 +70,47 @@ def answer(
     Raises `EvaluationError` when a part is missing, or the checkpoint was trained on other base weights.
     """
     spec = Spec.of(candidate, settings, project)
+    return answer_as(lake, spec, eval_questions, parts, embeddings, connect, secrets, project, retriever)
+
+
+def answer_as(
+    lake: Lake,
+    spec: Spec,
+    eval_questions: Version,
+    parts: Parts,
+    embeddings: Embeddings,
+    connect: "Callable[[], QdrantClient] | None" = None,
+    secrets: Callable[[str], str | None] | None = None,
+    project: Path = Path(),
+    retriever: Retrieves | None = None,
+    model: Speaks | None = None,
+    *,
+    timed: bool = True,
+) -> Version:
+    """The same of a candidate whose files are read. Of `eval_questions` only ids and questions are used. Without `timed` no
+    question is asked by itself to see how long it takes. `model` is that of `parts`, already loaded."""
     parents = [eval_questions, *spec.parents(parts)]
 
     def write(draft: Draft) -> None:
         rows = eval_questions.table(columns=["id", "question"]).to_pylist()
         if not rows:
             raise EvaluationError(f"{eval_questions.asset} has no question to ask; add some, or raise questions.held_out")
-        with Chain.open(lake, spec, parts, embeddings, connect, secrets, project, retriever) as chain:
-            answered = _answered(lake, chain, parts, [row["id"] for row in rows], [row["question"] for row in rows])
+        with Chain.open(lake, spec, parts, embeddings, connect, secrets, project, retriever) as opened:
+            chain = opened.with_model(model) if model else opened
+            asked = ([row["id"] for row in rows], [row["question"] for row in rows])
+            answered = _answered(lake, chain, parts, *asked, SAMPLE if timed else 0)
         _write(draft, answered)
         draft.json("candidate", spec.described())
         draft.facts |= _facts(answered, megabytes(spec, parts))
         draft.spent(tokens=answered.tokens)
 
-    config = {"candidate": spec.identity, "codes": codes(spec)}
-    asset = f"answers/{candidate.name}"
+    config = {"candidate": spec.identity, "codes": codes(spec), **({} if timed else {"timed": False})}
+    asset = f"answers/{spec.name}"
     config["attempt"] = attempt(lake, asset, CODE, config, parents)
     return lake.once(asset, code=CODE, config=config, parents=parents, write=write)
 
 
-def _answered(lake: Lake, chain: Chain, parts: Parts, ids: list[str], questions: list[str]) -> Answered:
+def _answered(lake: Lake, chain: Chain, parts: Parts, ids: list[str], questions: list[str], alone: int = SAMPLE) -> Answered:
     model, counts = chain.tools.model, {}
     if model is None:
         asked = chain.ask(questions, EVERYTHING, RANKED)
@@ -101,7 +122,7 @@ def _answered(lake: Lake, chain: Chain, parts: Parts, ids: list[str], questions:
         if isinstance(model, LocalModel):  # an endpoint's times are those of single requests already
             chain = chain.with_model(OneByOne(kept))
     whole = [question_id for question_id, each in zip(ids, asked, strict=True) if each.error is None]
-    sample = sorted(whole, key=text_digest)[:SAMPLE]
+    sample = sorted(whole, key=text_digest)[:alone]
     return Answered(ids, asked, _alone(chain, sample, dict(zip(ids, questions, strict=True))), counts)
 
 

@@ -48,9 +48,11 @@ class Report:
     @classmethod
     def read(cls, version: Version) -> "Report":
         scores: dict[str, dict[str, float]] = {}
-        for row in version.table().to_pylist():
-            if row["score"] is not None:
-                scores.setdefault(row["metric"], {})[row["question_id"]] = row["score"]
+        columns = ["metric", "question_id", "score"]
+        table = version.table(columns=columns)
+        for metric, question, score in zip(*(table.column(name).to_pylist() for name in columns), strict=True):
+            if score is not None:
+                scores.setdefault(metric, {})[question] = score
         members: dict[tuple[str, str], set[str]] = {}
         for row in version.table("members").to_pylist():
             members.setdefault((row["slice"], row["value"]), set()).add(row["question_id"])

@@ -48,7 +48,10 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Interv
     """Interval of the mean of (first - second); both hold the scores of the same questions in the same order."""
     if len(first) != len(second):
         raise ValueError(f"a paired comparison needs the same questions: {len(first)} scores against {len(second)}")
-    return interval([a - b for a, b in zip(first, second, strict=True)])
+    changes = [a - b for a, b in zip(first, second, strict=True)]
+    if changes and not any(changes):
+        return Interval(0.0, 0.0, 0.0, len(changes))  # what any draw of zeros gives
+    return interval(changes)
 
 
 def ratio(parts: Sequence[float], wholes: Sequence[float]) -> Interval | None:

@@ -22,6 +22,7 @@ Kind = Literal["release", "promotion", "rollback"]
 
 ANSWERING = ("base_model", "checkpoint", "compressed", "embedder", "index", "retrieval_settings")
 PRODUCTION = "production"
+MARKS = ("approved", "alias set", "verified", "end")  # have files; asked for by name, since listing a long history is slow
 RECORD = re.compile(r"(\d{6})\.json")
 
 
@@ -127,10 +128,7 @@ class History:
         except FileNotFoundError as error:
             known = ", ".join(map(str, self.epochs()[-5:])) or "none yet"
             raise UnknownRelease(f"{path}: there is no release {epoch}; the newest are: {known}") from error
-        marks = {
-            path.name.split(".")[1].replace("_", " "): json.loads(path.read_text("utf-8"))
-            for path in self.folder.glob(f"{epoch:06d}.*.json")
-        }
+        marks = {mark: found for mark in MARKS if (found := self._mark(epoch, mark))}
         release = Release(**{"format": 1, **said}, marks=marks)
         named = [marks[mark].get("model_version") for mark in ("end", "alias set") if mark in marks]
         return replace(release, model_version=next(filter(None, named), release.model_version))
@@ -194,8 +192,16 @@ class History:
         return self.record(epoch)
 
     def _write(self, epoch: int, mark: str, facts: dict[str, Any]) -> bool:
-        path = self.folder / f"{epoch:06d}.{mark.replace(' ', '_')}.json"
-        return files.write_once(path, files.to_json(sealed({"at": now(), **facts})))
+        return files.write_once(self._mark_file(epoch, mark), files.to_json(sealed({"at": now(), **facts})))
+
+    def _mark(self, epoch: int, mark: str) -> dict[str, Any] | None:
+        try:
+            return json.loads(self._mark_file(epoch, mark).read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+
+    def _mark_file(self, epoch: int, mark: str) -> Path:
+        return self.folder / f"{epoch:06d}.{mark.replace(' ', '_')}.json"
 
     def _digests(self, epoch: int) -> dict[str, str]:
         return {path.name: file_digest(path) for path in sorted(self.folder.glob(f"{epoch:06d}*.json"))}

@@ -15,6 +15,7 @@ from llmops_pipelines.assets import (
     index,
     monitoring,
     probes,
+    regression,
     release,
     search,
     training,
@@ -32,7 +33,21 @@ from llmops_pipelines.resources.secrets import Secrets
 from llmops_pipelines.resources.tracking import Tracking
 from llmops_pipelines.resources.vector_store import VectorStore
 
-STAGES = (corpus, index, datasets, training, search, embedder, compression, evaluation, probes, release, monitoring, automation)
+STAGES = (
+    corpus,
+    index,
+    datasets,
+    training,
+    search,
+    embedder,
+    compression,
+    evaluation,
+    probes,
+    release,
+    regression,
+    monitoring,
+    automation,
+)
 
 
 def product(name: str, file: Path, project: Path, also: Sequence[str] = ()) -> Product:

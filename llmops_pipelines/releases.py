@@ -44,7 +44,7 @@ def _stage(word: str) -> Stage:
     raise typer.Exit(2)
 
 
-def _who(by: str) -> str:
+def who(by: str) -> str:
     try:
         return by or getpass.getuser()
     except OSError:  # a container whose user has no name
@@ -142,7 +142,7 @@ def approve(name: Name, epoch: Epoch, why: Why = "", by: By = "", yes: Yes = Fal
             _tell(waits(moves.history.record(epoch)))
             _dry(f"release {epoch} would go to {moves.history.record(epoch).stage}")
             return
-        done = moves.approve(epoch, _who(by), why)
+        done = moves.approve(epoch, who(by), why)
     out.print(f"release {done.epoch} is {done.phase}: it is live in {done.stage} as model version {done.model_version}")
 
 
@@ -168,7 +168,7 @@ def promote(
         if yes:
             _said(moves.resume())
         approved = load_catalogue(product.project)
-        plan = release.advance(moves, epoch, stage, product.pipeline.gate, approved, _who(by), why)
+        plan = release.advance(moves, epoch, stage, product.pipeline.gate, approved, who(by), why)
         for reason in plan.verdict.reasons:
             out.print(f"  {reason}", markup=False, soft_wrap=True)
         if plan.verdict.outcome != "promote":
@@ -208,7 +208,7 @@ def rollback(
             _dry(f"release {target.epoch} would answer in {stage} again, instead of release {live.epoch}")
             return
         started = time.monotonic()
-        done, behind = moves.rollback(target.epoch, _who(by), why, where)
+        done, behind = moves.rollback(target.epoch, who(by), why, where)
     out.print(
         f"release {done.epoch} is live in {stage}: the bundle of release {target.epoch} ({time.monotonic() - started:.1f} s)"
     )

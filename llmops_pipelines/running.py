@@ -17,6 +17,7 @@ from rich.table import Table
 from llmops_pipelines.assets.product import Product
 from llmops_pipelines.definitions import graph, resources
 from llmops_pipelines.lifecycle.lake import Refusal
+from llmops_pipelines.resources.freeze import frozen
 from llmops_pipelines.resources.home import Home
 from llmops_pipelines.resources.instance import PROCESS, dagster_home, end_dead_runs, this_process
 
@@ -39,6 +40,7 @@ STAGES = {  # asset -> facts that say what is in it
     "eval_scores": ("token_f1", "exact_match", "hit_at_5"),
     "comparison": ("best", "chosen"),
     "release": ("outcome", "epoch", "model_version"),
+    "regression": ("outcome",),
 }
 WORK = {  # asset -> facts that say what a run had to do for it
     "raw_documents": ("added", "changed", "removed"),
@@ -53,6 +55,7 @@ WORK = {  # asset -> facts that say what a run had to do for it
     "eval_scores": ("token_f1", "coverage"),
     "comparison": ("best", "chosen"),
     "release": ("outcome",),
+    "regression": ("outcome",),
 }
 
 
@@ -197,6 +200,8 @@ def _number(value: Any) -> str:
 def _release(home: Home, product: Product, out: Console) -> None:
     live, decision = home.history(product.name).live(), home.lake(product.name).current("release")
     out.print()
+    if stopped := frozen(home, product.name):
+        out.print(f"{stopped}; to let it go on: llmops unfreeze {product.name}", style="yellow", markup=False, soft_wrap=True)
     if live is None:
         out.print("[yellow]No release yet.[/yellow]")
     else:

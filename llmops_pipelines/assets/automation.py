@@ -1,16 +1,25 @@
-"""What runs by itself: jobs, nightly schedules, and sensors for new documents, drift, changed data and failed runs."""
+"""What runs by itself: jobs, nightly schedules, and sensors for new documents, drift, changed data and failed runs.
+
+While a person has frozen the pipeline, every tick skips and says so; only alerts about failed runs go on.
+"""
 
 import json
+import warnings
+from collections.abc import Callable, Mapping
 from contextlib import closing
+from typing import Any
 
 import dagster as dg
 
 from llmops_pipelines.lifecycle import corpus, release
+from llmops_pipelines.lifecycle.lake import Version
+from llmops_pipelines.resources import freeze
 from llmops_pipelines.resources.alerts import Alerts
 from llmops_pipelines.resources.home import Home
 from llmops_pipelines.resources.vector_store import VectorStore
 
 from .product import Product
+from .showing import check_result
 
 REINDEX = ("raw_documents", "parsed_documents", "documents", "chunks", "embeddings", "index", "corpus_profile", "drift_report")
 ATTEMPTS = 3  # a run key is used up even by a failed run, so each attempt has a key of its own
@@ -29,8 +38,9 @@ def build(product: Product) -> list:
         partitions_sensor(product),
         new_documents_sensor(product, reindex),
         drift_sensor(product, retrain),
-        dg.AutomationConditionSensorDefinition(f"{product.name}__changed_data_sensor", target=product.selection),
+        ChangedDataSensor(product.name),
         failure_sensor(product),
+        _frozen_check(product),
     ]
 
 
@@ -73,20 +83,19 @@ def schedules(product: Product, reindex, retrain, cleanup) -> list[dg.ScheduleDe
     """Nightly reindex and retrain, weekly clean-up, at the times of the YAML; all do nothing when nothing changed."""
     words = product.pipeline.automation
 
-    def every_source(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        return dg.RunRequest(tags=product.every_source(context.instance))
-
-    def every_candidate(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        return dg.RunRequest(tags=product.every_candidate(context.instance))
-
-    def at(name: str, job, cron: str, **options) -> dg.ScheduleDefinition:
+    def at(name: str, job, cron: str, tags: Callable[[dg.DagsterInstance], dict[str, str]]) -> dg.ScheduleDefinition:
         name = f"{product.name}__{name}_schedule"
-        return dg.ScheduleDefinition(name, job=job, cron_schedule=cron, execution_timezone=words.timezone, **options)
+
+        @dg.schedule(name=name, job=job, cron_schedule=cron, execution_timezone=words.timezone)
+        def asked(context: dg.ScheduleEvaluationContext, home: Home) -> dg.RunRequest | dg.SkipReason:
+            return freeze.skip(home, product.name) or dg.RunRequest(tags=tags(context.instance))
+
+        return asked
 
     return [
-        at("reindex_nightly", reindex, words.reindex, execution_fn=every_source),
-        at("retrain_nightly", retrain, words.retrain, execution_fn=every_candidate),
-        at("cleanup_weekly", cleanup, words.cleanup),
+        at("reindex_nightly", reindex, words.reindex, product.every_source),
+        at("retrain_nightly", retrain, words.retrain, product.every_candidate),
+        at("cleanup_weekly", cleanup, words.cleanup, lambda _: {}),
     ]
 
 
@@ -99,7 +108,9 @@ def partitions_sensor(product: Product) -> dg.SensorDefinition:
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
-    def partitions(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    def partitions(context: dg.SensorEvaluationContext, home: Home) -> dg.SkipReason:
+        if skipped := freeze.skip(home, product.name):
+            return skipped
         product.sync(context.instance)
         sources = ", ".join(source.name for source in product.pipeline.documents)
         return dg.SkipReason(f"sources: {sources}; candidates: {', '.join(product.candidates)}")
@@ -121,6 +132,8 @@ def new_documents_sensor(product: Product, reindex) -> dg.SensorDefinition:
         minimum_interval_seconds=words.automation.look_for_documents_every,
     )
     def new_documents(context: dg.SensorEvaluationContext, home: Home) -> dg.SensorResult | dg.SkipReason:
+        if skipped := freeze.skip(home, product.name):
+            return skipped
         before = json.loads(context.cursor or "{}")
         with closing(home.lake(product.name)) as lake:
             seen = {source.name: corpus.glance(lake, source, product.project) for source in watched}
@@ -140,6 +153,8 @@ def drift_sensor(product: Product, retrain) -> dg.SensorDefinition:
 
     @dg.sensor(name=f"{product.name}__drift_sensor", job=retrain, minimum_interval_seconds=60)
     def drift(context: dg.SensorEvaluationContext, home: Home) -> dg.RunRequest | dg.SkipReason:
+        if skipped := freeze.skip(home, product.name):
+            return skipped
         with closing(home.lake(product.name)) as lake:  # the sensor's process lives for weeks
             report = lake.current("drift_report")
         if report is None:
@@ -157,8 +172,52 @@ def drift_sensor(product: Product, retrain) -> dg.SensorDefinition:
     return drift
 
 
+class ChangedDataSensor(dg.AutomationConditionSensorDefinition):
+    """Asks for what follows changed data (`on_changed_data`). It is evaluated in this code location rather than in the daemon,
+    because only here it can look whether the pipeline is frozen. Its cursor stands still meanwhile: what changes during a
+    freeze is asked for afterwards.
+    """
+
+    def __init__(self, pipeline: str, metadata: Mapping[str, Any] | None = None) -> None:
+        self._pipeline = pipeline
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            super().__init__(
+                f"{pipeline}__changed_data_sensor",
+                target=dg.AssetSelection.key_prefixes([pipeline]),
+                metadata=metadata,
+                use_user_code_server=True,
+            )
+
+    @property
+    def required_resource_keys(self) -> set[str]:
+        return {"home"}
+
+    def evaluate_tick(self, context: dg.SensorEvaluationContext):
+        """The tick's requests, or "frozen by NAME: WHY"."""
+        from dagster._core.definitions.sensor_definition import SensorExecutionData
+
+        if skipped := freeze.skip(context.resources.home, self._pipeline):
+            return SensorExecutionData(skip_message=skipped.skip_message, cursor=context.cursor)
+        return super().evaluate_tick(context)
+
+    def with_attributes(self, *, jobs=None, metadata: Mapping[str, Any] | None = None) -> "ChangedDataSensor":
+        return ChangedDataSensor(self._pipeline, self.metadata if metadata is None else metadata)
+
+
+def _frozen_check(product: Product) -> dg.AssetChecksDefinition:
+    @product.check("release", blocking=False)
+    def automation_is_not_frozen(release: Version, home: Home) -> dg.AssetCheckResult:
+        """Nobody has stopped the automation of this pipeline (`llmops freeze`, `llmops unfreeze`)."""
+        found = freeze.frozen(home, product.name)
+        return check_result((found is None, {"frozen": str(found), "since": found.at} if found else {}), warn=True)
+
+    return automation_is_not_frozen
+
+
 def failure_sensor(product: Product) -> dg.SensorDefinition:
-    """Tells the owner of the pipeline about each failed run of its jobs, and of its assets materialized by hand."""
+    """Tells the owner of the pipeline about each failed run of its jobs, and of its assets materialized by hand. It starts
+    nothing, so a freeze does not silence it."""
 
     @dg.run_failure_sensor(name=f"{product.name}__run_failure_sensor")
     def run_failure(context: dg.RunFailureSensorContext, alerts: Alerts) -> dg.SkipReason | None:

@@ -1,6 +1,10 @@
-"""The release: the gate's decision about the newest candidate, and what answers users."""
+"""The release: the gate's decision about the newest candidate, and what answers users.
 
-from collections.abc import Mapping
+While the pipeline is frozen, a run that a schedule or sensor has started releases nothing; what a person starts does.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -8,12 +12,16 @@ from llmops_pipelines.config.catalogue import load_catalogue
 from llmops_pipelines.lifecycle import datasets, training
 from llmops_pipelines.lifecycle import release as stage
 from llmops_pipelines.lifecycle.evaluation import EvaluationError, Spec
-from llmops_pipelines.lifecycle.lake import Version
+from llmops_pipelines.lifecycle.lake import Lake, Version
+from llmops_pipelines.resources import freeze
 from llmops_pipelines.resources.home import Home
 from llmops_pipelines.resources.tracking import Tracking
 
 from .product import ByPartition, Product
 from .showing import check_result, shown
+
+BY_ITSELF = ("dagster/schedule_name", "dagster/sensor_name", "dagster/from_automation_condition")
+"""Tags of runs that no person has started."""
 
 
 def build(product: Product) -> list:
@@ -50,7 +58,7 @@ def build(product: Product) -> list:
         parts = {part.asset: part for part in (*shared, *pairs.values())} | _chosen(
             product, comparison, answers, eval_scores, models
         )
-        candidate = _candidate(product, parts, tracking)
+        candidate = _candidate(product, parts, tracking, _frozen(product, home, context.run.tags))
         catalogue, actor = load_catalogue(product.project), f"Dagster run {context.run_id}"
         return shown(stage.promote(moves(product, home, tracking), candidate, words.gate, catalogue, actor))
 
@@ -101,7 +109,53 @@ def _chosen(
     return {role: version for role, version in roles.items() if version}
 
 
-def _candidate(product: Product, parts: Mapping[str, Version], tracking: Tracking) -> stage.Candidate:
+def decided(product: Product, lake: Lake, decision: Version) -> stage.Candidate:
+    """The candidate that a decision (a version of `release`) was about, put together again from the decision's parents.
+
+    Raises `DamagedVersion` when one of them is gone.
+    """
+    chosen = decision.json("release")["candidate"]
+    parts: dict[str, Version] = {}
+    for asset in decision.parents:
+        parts[_role(product, asset, chosen)] = lake.parent(decision, asset)
+    return stage.Candidate(
+        spec=Spec.read(parts["answers"].json("candidate")),
+        parts=parts,
+        settings=_settings(product),
+        purpose=product.pipeline.description,
+    )
+
+
+def _role(product: Product, asset: str, chosen: str) -> str:
+    """The role of one of a decision's parents: `checkpoint_quickstart_dpo` is the checkpoint, and scores of another candidate
+    than the chosen one are those of the base that it must beat."""
+    noun, _, partition = asset.partition("/")
+    if noun == "eval_scores" and partition != chosen:
+        return "base_eval_scores"
+    made = {name: role for recipe in product.recipes for name, role in _made_by(product, recipe)}
+    return made.get(noun, noun)
+
+
+def _made_by(product: Product, recipe: str) -> list[tuple[str, str]]:
+    return [(product.base_of(recipe), "base_model"), (product.checkpoint_of(recipe), "checkpoint")]
+
+
+def _settings(product: Product) -> dict[str, Any]:
+    words = product.pipeline
+    return {name: getattr(words, name).model_dump(mode="json") for name in ("embeddings", "index")}
+
+
+def _frozen(product: Product, home: Home, tags: Mapping[str, str]) -> list[str]:
+    """What a freeze says against releasing what this run made."""
+    found = freeze.frozen(home, product.name)
+    if found is None or not any(tag in tags for tag in BY_ITSELF):
+        return []
+    return [f"{found}; a run that a person starts releases all the same: llmops run {product.name} --job retrain"]
+
+
+def _candidate(
+    product: Product, parts: Mapping[str, Version], tracking: Tracking, frozen: Sequence[str] = ()
+) -> stage.Candidate:
     words = product.pipeline
     learnt = [parts[asset] for asset in ("training_examples", "preference_pairs") if asset in parts]
     problems = {
@@ -112,10 +166,12 @@ def _candidate(product: Product, parts: Mapping[str, Version], tracking: Trackin
     if checkpoint := parts.get("checkpoint"):
         _, truths = training.checkpoint_is_sound(checkpoint)
         problems["the checkpoint is what was trained"] = [name for name, holds in truths.items() if holds is False]
+    if frozen:
+        problems["the pipeline is not frozen, or a person has started this run"] = list(frozen)
     return stage.Candidate(
         spec=Spec.read(parts["answers"].json("candidate")),
         parts=parts,
-        settings={name: getattr(words, name).model_dump(mode="json") for name in ("embeddings", "index")},
+        settings=_settings(product),
         problems=problems,
         run=tracking.run_of(checkpoint or parts["eval_scores"]),
         purpose=words.description,

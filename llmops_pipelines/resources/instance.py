@@ -36,14 +36,14 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """Mark runs as failed whose process on this host is gone, and free their pool slots. Returns their ids."""
     dead = []
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])):
-        if _gone(run.tags.get(PROCESS)):
+        if process_is_gone(run.tags.get(PROCESS)):
             instance.report_run_failed(run, "The process that executed this run was killed.")
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             dead.append(run.run_id)
     return dead
 
 
-def _gone(process: str | None) -> bool:
+def process_is_gone(process: str | None) -> bool:
     import psutil
 
     host, _, rest = (process or "").partition(":")

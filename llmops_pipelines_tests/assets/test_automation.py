@@ -127,18 +127,20 @@ class TestNewDocumentsSensor:
 
 
 class TestPartitions:
-    def test_they_are_the_sources_and_candidates_of_the_yaml(self, quickstart, instance):
+    def test_they_are_the_sources_and_candidates_of_the_yaml(self, quickstart, home, instance):
         instance.add_dynamic_partitions("quickstart/sources", ["left_the_yaml"])
         sensor = automation.partitions_sensor(quickstart)
-        assert "handbook, notices" in sensor(dg.build_sensor_context(instance=instance)).skip_message
+        context = dg.build_sensor_context(instance=instance, resources={"home": home})
+        assert "handbook, notices" in sensor(context).skip_message
         assert instance.get_dynamic_partitions("quickstart/sources") == ["handbook", "notices"]
         assert sorted(instance.get_dynamic_partitions("quickstart/candidates")) == sorted(LADDER)
 
     @pytest.mark.parametrize(("night", "partitions"), [(0, "by_source"), (1, "by_candidate")])
-    def test_a_nightly_run_is_about_all_of_them(self, quickstart, night, partitions):
+    def test_a_nightly_run_is_about_all_of_them(self, quickstart, home, night, partitions):
         nightly = automation.schedules(quickstart, *automation.jobs(quickstart), automation.cleanup_job(quickstart))[night]
         with dg.instance_for_test() as instance:
-            (request,) = nightly.evaluate_tick(dg.build_schedule_context(instance=instance)).run_requests
+            with dg.build_schedule_context(instance=instance, resources={"home": home}) as context:
+                (request,) = nightly.evaluate_tick(context).run_requests
             ends = [request.tags[f"dagster/asset_partition_range_{end}"] for end in ("start", "end")]
             definition = getattr(quickstart, partitions)
             with dg.partition_loading_context(dynamic_partitions_store=instance):

@@ -65,7 +65,7 @@ def test_every_job_selects_assets(definitions):
         for job in definitions.jobs
         if "cleanup" not in job.name
     }
-    assert sizes == {"quickstart__reindex_job": 8, "quickstart__retrain_job": 9}
+    assert sizes == {"quickstart__reindex_job": 8, "quickstart__retrain_job": 10}
 
 
 def test_the_code_location_is_one_lineage_graph(definitions):
@@ -74,7 +74,8 @@ def test_the_code_location_is_one_lineage_graph(definitions):
     key = dg.AssetKey(["quickstart", "release"])
     ancestors = {each.path[-1] for each in dg.AssetSelection.assets(key).upstream().resolve(assets)}
     everything = {each.path[-1] for each in assets.get_all_asset_keys()}
-    assert everything - ancestors == {"drift_report", "training_examples"} - ancestors | {"drift_report"}
+    reports = {"drift_report", "regression"}
+    assert everything - ancestors == {"training_examples"} - ancestors | reports
 
 
 def test_a_copy_of_the_file_is_a_second_product(project):

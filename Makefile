@@ -44,7 +44,7 @@ lint: $(STAMP) ## Style of the code
 
 benchmarks: $(STAMP) ## Ours beside its peers, small sizes (benchmarks/README.md has the rest)
 	@$(BIN)/python -m pip install -qq -c constraints.txt -r benchmarks/requirements.txt
-	@for each in chunking near_duplicates embedding vector_store incremental whole_path training; do \
+	@for each in chunking near_duplicates embedding vector_store incremental whole_path training oncall; do \
 	  echo "== $$each"; $(BIN)/python benchmarks/$$each.py || exit 1; done
 	@echo "== dagster_overhead"; $(BIN)/python benchmarks/dagster_overhead.py --no-pipeline
 

@@ -12,14 +12,14 @@ import pytest
 from llmops_pipelines.config.pipeline import Answers, Embeddings
 from llmops_pipelines.lifecycle.compute.chat import ChatError
 from llmops_pipelines.lifecycle.evaluation import EvaluationError, answer
-from llmops_pipelines.lifecycle.evaluation.answers import ALONE, SAMPLE
+from llmops_pipelines.lifecycle.evaluation.answers import ALONE, SAMPLE, answer_as
 from llmops_pipelines.lifecycle.evaluation.candidates import Parts, Spec
 from llmops_pipelines.lifecycle.index import EVERYTHING, Settings
 from llmops_pipelines.lifecycle.lake import Lake, Version
 from llmops_pipelines.lifecycle.lake.digests import file_digest
 
 from ...fake_endpoint import Failing, FakeEndpoint, status
-from .asking import ANSWERS, PROJECT, TEXTS, Shelf, settled_candidate
+from .asking import ANSWERS, PROJECT, TEXTS, Parrot, Shelf, settled_candidate, spec_of
 
 QUESTIONS = {"q1": "Who is master of Grey Heron?", "q2": "When does Grey Heron sail?", "q3": "Why do penguins whistle?"}
 
@@ -304,3 +304,19 @@ def test_unchanged_input_loads_no_heavy_library(bench):
     bench.answer(model="none")
     done = subprocess.run([sys.executable, "-c", AGAIN, str(bench.lake.root)], capture_output=True, text=True, check=False)
     assert done.stdout == "True []\n", done.stderr
+
+
+def test_a_spec_answers_as_its_candidate_does_and_nobody_waits_for_timings(bench):
+    whole = bench.answer(model="none", name="extractive")
+    how, asked, doors = Spec.read(whole.json("candidate")), bench.questions(), (None, None, PROJECT, bench.shelf)
+    bare = answer_as(bench.lake, how, asked, bench.parts(), Embeddings(), *doors, timed=False)
+    assert rows(bare) == rows(whole)
+    assert {row["step"] for row in bare.table("timings").to_pylist()} == {"retrieve", "answer"}  # none was asked by itself
+    assert answer_as(bench.lake, how, asked, bench.parts(), Embeddings(), *doors).fingerprint == whole.fingerprint
+
+
+def test_a_model_that_is_loaded_already_is_asked_instead_of_another_one(bench, pretended):
+    how, parrot = spec_of(), Parrot(lambda request: "Runa")
+    doors = (None, None, PROJECT, bench.shelf)
+    said = answer_as(bench.lake, how, bench.questions(), bench.parts(), Embeddings(), *doors, parrot, timed=False)
+    assert {row["answer"] for row in rows(said).values()} == {"Runa"} and len(parrot.asked) == len(QUESTIONS)

@@ -115,6 +115,11 @@ class Retention(Words):
 
     versions: Positive = Field(5, description="Newest versions kept of each asset")
     releases: Positive = Field(10, description="Newest releases whose parts are kept for rollback and questions")
+    hidden_days: Positive = Field(30, description="Days in which a document that was only hidden can be restored")
+    legal_hold: list[str] = Field(
+        [],
+        description="Documents that must not be erased: patterns of doc_ids, such as contracts/2024-*; hiding stays possible",
+    )
 
 
 class Training(Words):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..lake import DamagedVersion, digest, files
+from .forgotten import Forgotten
 from .looks import LastLook
 from .sources import CorpusError, Found, Listing, UnreadableFile, look
 
@@ -52,13 +53,13 @@ def discover(lake: "Lake", source: "Source", cleaning: "Cleaning", project: Path
     current = _current(lake, asset)
     if source.paused and current:
         return current
-    last = LastLook.of(lake, asset)
+    last, forgotten = LastLook.of(lake, asset), Forgotten.of(lake)
     listing = _listed(lake, source, project, secrets, last)
-    identity = _identity(source, listing.files)
+    identity = _identity(source, listing.files, forgotten)
     if current and identity and (last.identity, last.fingerprint) == (identity, current.fingerprint):
         return current
     lake.keep_bytes()  # from here on no clean-up takes bytes that no version names yet
-    blobs, read = _blobs(lake, listing.files, last)
+    blobs, read = _blobs(lake, source.name, listing.files, last, forgotten)
     live = [Raw(f.uri, f.suffix, f.size, blob, f.rows, False) for f, blob in zip(listing.files, blobs, strict=True)]
     snapshot = digest([[raw.uri, raw.blob] for raw in live])
     trusted = current or _newest_intact(lake, source.name, cleaning, snapshot)
@@ -77,6 +78,7 @@ def discover(lake: "Lake", source: "Source", cleaning: "Cleaning", project: Path
     for folder in {blob_path(lake, blob).parent for blob in read if blob}:
         files.sync_directory(folder)  # the version must not outlive the bytes that it names
     config = {"source": _described(source), "rows": digest([vars(raw) for raw in sorted([*live, *gone])])}
+    config |= forgotten.entering()
     version = lake.once(asset, code=CODE, config=config, parents=[], write=write)
     last.replace(identity, version.fingerprint, listing.files, blobs, listing.state)
     return version
@@ -117,15 +119,19 @@ def _described(source: "Source") -> dict[str, Any]:
     return {"name": source.name, "columns": columns, "access": sorted(set(source.access)), **said}
 
 
-def _identity(source: "Source", found: tuple[Found, ...]) -> str:
+def _identity(source: "Source", found: tuple[Found, ...], forgotten: Forgotten) -> str:
     """Empty, which equals nothing, while a file changed so recently that it may change again unseen."""
     if not all(file.settled for file in found):
         return ""
-    return digest([CODE, _described(source), [[file.uri, file.stamp] for file in found]])
+    said = [CODE, _described(source), [[file.uri, file.stamp] for file in found]]
+    return digest([*said, forgotten.entering()] if forgotten else said)
 
 
-def _blobs(lake: "Lake", found: tuple[Found, ...], last: LastLook) -> tuple[list[str], list[str]]:
-    """sha256 of each file ("" when unreadable), and of those that were read. Unchanged files are known by their stamp."""
+def _blobs(
+    lake: "Lake", source: str, found: tuple[Found, ...], last: LastLook, forgotten: Forgotten
+) -> tuple[list[str], list[str]]:
+    """sha256 of each file ("" when unreadable or erased), and of those that were read. Unchanged files are known by their
+    stamp."""
     from concurrent.futures import ThreadPoolExecutor
 
     blobs: list[str] = []
@@ -134,15 +140,15 @@ def _blobs(lake: "Lake", found: tuple[Found, ...], last: LastLook) -> tuple[list
         seen = last.known(file.uri)
         same = bool(seen and seen.stamp == file.stamp and seen.blob and blob_path(lake, seen.blob).is_file())
         blobs.append(seen.blob if seen and same else "")
-        if not same:
+        if not same and not forgotten.must_not_keep(source, file.uri):
             unknown.append(place)
     with ThreadPoolExecutor(READERS) as readers:
-        for place, blob in zip(unknown, readers.map(lambda place: _keep(lake, found[place]), unknown), strict=True):
+        for place, blob in zip(unknown, readers.map(lambda place: _keep(lake, found[place], forgotten), unknown), strict=True):
             blobs[place] = blob
     return blobs, [blobs[place] for place in unknown]
 
 
-def _keep(lake: "Lake", file: Found) -> str:
+def _keep(lake: "Lake", file: Found, forgotten: Forgotten) -> str:
     if file.size > KEPT_BYTES:
         return ""
     try:
@@ -151,7 +157,7 @@ def _keep(lake: "Lake", file: Found) -> str:
         return ""
     blob = hashlib.sha256(data).hexdigest()
     path = blob_path(lake, blob)
-    if not path.is_file():
+    if not path.is_file() and blob not in forgotten.blobs:
         files.write_once(path, data, settle=False)
     return blob
 

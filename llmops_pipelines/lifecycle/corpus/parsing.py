@@ -12,6 +12,7 @@ from . import planning, work
 from .children.pool import Limits, Pool
 from .cleaners import language
 from .discovery import ASSET as RAW
+from .forgotten import REASON, Forgotten
 from .formats.parsers import CODE as PARSER_CODE
 from .formats.parsers import parser_identity
 from .ledger import QUARANTINED, SKIPPED, Entry
@@ -73,6 +74,7 @@ def parse(lake: "Lake", raw: "Version", cleaning: "Cleaning", limits: Limits | N
         "cleaner": work.cleaner_identity(cleaning, limits),
         "rules": [cleaning.languages, cleaning.minimum_characters],
         "attempts": run.attempts,
+        **run.forgotten.entering(),
     }
     try:
         return lake.once(asset, code=CODE, config=config, parents=[raw], write=lambda draft: run.write(draft, raw))
@@ -89,6 +91,7 @@ class _Run:
         self.attempts = retries.attempts()
         self.counts: Counter[str] = Counter()
         self.replaced: Counter[str] = Counter()
+        self.forgotten = Forgotten.of(lake)
         self.cleaner = digest(work.cleaner_identity(cleaning, limits))
         self.stopped: set[str] = set()  # keys of retries.py; so are those `seen`, which took more than one attempt
         self.seen: set[str] = set()
@@ -115,11 +118,13 @@ class _Run:
         draft.facts.update({f"replaced_{kind}": self.replaced[kind] for kind in sorted(self.cleaning.personal_data)})
 
     def _batch(self, rows: list[dict[str, Any]], pool: Pool) -> tuple[list[Document], list[Entry], dict[str, int]]:
-        decided, tasks = planning.plan(self.said["name"], rows, self.said["columns"], self.limits, self.attempts)
+        decided, tasks = planning.plan(
+            self.said["name"], rows, self.said["columns"], self.limits, self.attempts, self.forgotten
+        )
         files = {task.parse.key: task.parse for task in tasks}
         new = work.parse_new(self.lake, files, pool, self.limits)
         found = planning.parse_results(self.lake, tasks)
-        items, unusable = planning.items(self.said["name"], tasks, found, self.cleaner, self.attempts)
+        items, unusable = planning.items(self.said["name"], tasks, found, self.cleaner, self.attempts, self.forgotten)
         cleaned = work.clean_new(self.lake, [item.clean for item in items], self.cleaning, pool, self.limits)
         documents, judged = self._judge(items)
         for task in tasks:
@@ -149,7 +154,7 @@ class _Run:
             row = found[item.clean.key]
             self._remember(item.clean.base, row["reason"])
             spoken = self.said["language"] or row["language"]
-            if why := _why_not(row, spoken, self.cleaning):
+            if why := _why_not(row, spoken, self.cleaning, self.forgotten):
                 entries.append(Entry(self.said["name"], item.doc_id, item.file, *why))
                 continue
             self.replaced.update({pair["kind"]: pair["count"] for pair in row["replaced"]})
@@ -190,7 +195,9 @@ class _Run:
         )
 
 
-def _why_not(row: dict[str, Any], spoken: str, cleaning: "Cleaning") -> tuple[str, str, str] | None:
+def _why_not(row: dict[str, Any], spoken: str, cleaning: "Cleaning", forgotten: Forgotten) -> tuple[str, str, str] | None:
+    if row["content_hash"] in forgotten.contents:
+        return SKIPPED, REASON, ""
     if row["reason"].startswith("cleaner_"):
         return QUARANTINED, row["reason"], row["detail"]
     if row["reason"]:

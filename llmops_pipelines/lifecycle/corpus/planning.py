@@ -8,6 +8,7 @@ from ..lake.digests import digest
 from . import work
 from .children.pool import Limits
 from .discovery import KEPT_BYTES
+from .forgotten import REASON, Forgotten, file_id, file_name
 from .formats.parsers import FORMATS
 from .ledger import DELETED, QUARANTINED, SKIPPED, Entry
 
@@ -41,23 +42,31 @@ class Item:
 
 
 def plan(
-    source: str, rows: list[dict[str, Any]], columns: dict[str, Any] | None, limits: Limits, attempts: dict[str, int]
+    source: str,
+    rows: list[dict[str, Any]],
+    columns: dict[str, Any] | None,
+    limits: Limits,
+    attempts: dict[str, int],
+    forgotten: Forgotten,
 ) -> tuple[list[Entry], list[Task]]:
     """Ledger entries of the files that need no parser, and the tasks for the others."""
     entries: list[Entry] = []
     tasks: list[Task] = []
     for row in rows:
-        if decided := _without_parser(row):
-            entries.append(Entry(source, _doc_id(source, _file_name(row["uri"])), row["uri"], *decided))
+        doc_id = file_id(source, row["uri"])
+        if decided := _without_parser(row, doc_id, forgotten):
+            entries.append(Entry(source, doc_id, row["uri"], *decided))
         else:
             parse = work.ToParse.of(row["blob"], FORMATS[row["suffix"]], BUCKET if row["rows"] else columns, limits, attempts)
             tasks.append(Task(row["uri"], row["rows"], parse))
     return entries, tasks
 
 
-def _without_parser(row: dict[str, Any]) -> tuple[str, str] | None:
+def _without_parser(row: dict[str, Any], doc_id: str, forgotten: Forgotten) -> tuple[str, str] | None:
     if row["deleted"]:
         return DELETED, "no_longer_in_the_source"
+    if forgotten.leaves_out(doc_id) or row["blob"] in forgotten.blobs:
+        return SKIPPED, REASON
     if row["suffix"] not in FORMATS:
         return SKIPPED, "unsupported_format"
     if row["size"] == 0:
@@ -75,7 +84,12 @@ def parse_results(lake: "Lake", tasks: list[Task]) -> dict[str, dict[str, Any]]:
 
 
 def items(
-    source: str, tasks: list[Task], found: dict[str, dict[str, Any]], cleaner: str, attempts: dict[str, int]
+    source: str,
+    tasks: list[Task],
+    found: dict[str, dict[str, Any]],
+    cleaner: str,
+    attempts: dict[str, int],
+    forgotten: Forgotten,
 ) -> tuple[list[Item], list[Entry]]:
     """Documents with a raw text, and entries of pieces that have none. `cleaner` is the digest of its identity."""
     good: list[Item] = []
@@ -84,10 +98,13 @@ def items(
         result = found[task.parse.key]
         if not result["pieces"]:
             why = (QUARANTINED, result["reason"], result["detail"]) if result["reason"] else (SKIPPED, "empty", "no rows")
-            entries.append(Entry(source, _doc_id(source, _file_name(task.uri)), task.uri, *why))
+            entries.append(Entry(source, file_id(source, task.uri), task.uri, *why))
         names = _names(task, result["pieces"])
         for place, (piece, (uri, twice)) in enumerate(zip(result["pieces"], names, strict=True)):
-            doc_id = _doc_id(source, uri)
+            doc_id = f"{source}/{uri}"
+            if forgotten.leaves_out(doc_id):
+                entries.append(Entry(source, doc_id, task.uri, SKIPPED, REASON))
+                continue
             reason, detail = piece["reason"], piece["detail"]
             if twice and not reason:
                 reason, detail = "repeated_name", "another document of the file has its name"
@@ -103,20 +120,12 @@ def items(
     return good, entries
 
 
-def _doc_id(source: str, uri: str) -> str:
-    return f"{source}/{uri}"
-
-
-def _file_name(uri: str) -> str:
-    """'#' divides a file from a row in it, so that no file can take the name of a row."""
-    return uri.replace("#", "%23")
-
-
 def _document_name(task: Task, row: str) -> str:
+    name = file_name(task.uri)
     if not row:
-        return _file_name(task.uri)
+        return name
     short = row if len(row) <= LONGEST_ROW else f"{row[:LONGEST_ROW]}~{digest(row)[:16]}"
-    return short if task.rows else f"{_file_name(task.uri)}#{short}"
+    return short if task.rows else f"{task.uri.replace('#', '%23')}#{short}"
 
 
 def _names(task: Task, pieces: list[dict[str, Any]]) -> list[tuple[str, bool]]:

@@ -6,7 +6,7 @@ Nothing is visible before `verification` has asked the engine itself. What a bui
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmops_pipelines.config.pipeline import Index
 from llmops_pipelines.lifecycle.lake import Draft, Lake, Version
@@ -99,21 +99,43 @@ def _write(lake: Lake, draft: Draft, chunks: Version, plan: Plan, connect: Conne
         if before:
             lake.distrust(before)  # it may be the base that is damaged: the next run looks at its bytes, and does without it
         raise
-    content = {
-        "count": len(changes.wanted),
-        "ids_digest": changes.wanted.ids_digest,
-        "contents_digest": changes.wanted.contents_digest,
-        **plan.identity,
-    }
-    draft.json("content", content)
-    draft.table("holdings", changes.wanted.table(), data=False)
     where = {"engine": plan.engine, "collection": plan.collection, "sequence": sequence, "dimension": plan.dimension}
-    where |= {"languages": dict(sorted(changes.languages.items())), "quantization": plan.quantization}
-    where |= {"ef": verified.recall.ef, "recall": verified.recall.described()}
-    draft.json("index", content | where, data=False)  # the same content may stand at another place: that is no other data
+    _describe(draft, changes, verified, where | {"quantization": plan.quantization}, plan.identity)
     draft.facts.update(changes.facts, **verified.facts, engine=plan.engine, collection=plan.collection, sequence=sequence)
     if copied := getattr(writer, "copied", None):
         draft.facts["base_taken_by"] = copied
+
+
+def _describe(draft: Draft, changes: Changes, verified: Verified, where: dict[str, Any], identity: dict[str, str]) -> None:
+    """The files beside the engine's: what a version holds, and where it stands."""
+    wanted = changes.wanted
+    content = {"count": len(wanted), "ids_digest": wanted.ids_digest, "contents_digest": wanted.contents_digest, **identity}
+    draft.json("content", content)
+    draft.table("holdings", wanted.table(), data=False)
+    where = where | {"languages": dict(sorted(changes.languages.items()))}
+    where |= {"ef": verified.recall.ef, "recall": verified.recall.described()}
+    draft.json("index", content | where, data=False)  # the same content may stand at another place: that is no other data
+
+
+def write_again(lake: Lake, index: Version, chunks: Version, draft: Draft) -> None:
+    """An embedded index version made from nothing, of chunks that lost rows on purpose, into `draft`. Verified as builds are.
+
+    Raises IndexingError when no chunk is left.
+    """
+    from .engines.edge import EdgeWriter
+
+    said = index.json("index")
+    place = f"index {said['collection']}"
+    if not chunks.rows("chunks"):
+        raise IndexingError(f"{place}: no passage would be left in the version {index.fingerprint[:12]}; remove the version")
+    kind = said.get("quantization", "none")
+    with closing(EdgeWriter(draft.file("edge", data=False), said["dimension"], None, kind)) as writer:
+        store = vector_store(lake, said["embedder"])
+        changes = write(lake, writer, chunks, store, said["dimension"], place)
+        with closing(writer.reader(EFS[0])) as reader:
+            verified = verify(lake, reader, changes, store, said["dimension"], place)
+    where = {name: said[name] for name in ("engine", "collection", "sequence", "dimension")} | {"quantization": kind}
+    _describe(draft, changes, verified, where, {name: said[name] for name in ("embedder", "chunker")})
 
 
 def _apply(lake: Lake, writer: Writer, chunks: Version, plan: Plan, recall: Recall | None = None) -> tuple[Changes, Verified]:

@@ -36,10 +36,10 @@ def removable(lake: "Lake", keep: int, pinned: Iterable[str] = (), whole: Iterab
     """
     versions = list(lake.all_versions())
     needed = _with_parents(versions, _roots(lake, versions, keep, set(pinned), set(whole)))
-    unneeded = [each for each in versions if each.path not in needed and not _in_use(each.path)]
+    unneeded = [each for each in versions if each.path not in needed and not in_use(each.path)]
     found = [Removable(each.path, f"older than the newest {keep}", _size(each.path), each) for each in unneeded]
-    found += [Removable(path, "left behind by a killed run", _size(path)) for path in _left_behind(lake) if not _in_use(path)]
-    found += [Removable(each.path, "was only tried", _size(each.path), each) for each in _tried(lake) if not _in_use(each.path)]
+    found += [Removable(path, "left behind by a killed run", _size(path)) for path in _left_behind(lake) if not in_use(path)]
+    found += [Removable(each.path, "was only tried", _size(each.path), each) for each in _tried(lake) if not in_use(each.path)]
     gone = {each.path for each in unneeded}
     return found + [Removable(path, "bytes that no version names", _size(path)) for path in _orphan_blobs(lake.root, gone)]
 
@@ -86,7 +86,7 @@ def _alone_with(path: Path) -> Iterator[bool]:
         os.close(handle)
 
 
-def _in_use(path: Path) -> bool:
+def in_use(path: Path) -> bool:
     with _alone_with(path) as alone:
         return not alone
 
@@ -134,7 +134,7 @@ def _tried(lake: "Lake") -> "Iterator[Version]":
 def _orphan_blobs(root: Path, gone: set[Path]) -> Iterator[Path]:
     import pyarrow.parquet as pq
 
-    if _in_use(root / "blobs"):  # by a run that has not named yet what it keeps
+    if in_use(root / "blobs"):  # by a run that has not named yet what it keeps
         return
     named: set[str] = set()
     for path in root.glob("*/raw_documents/*/versions/*/raw_documents.parquet"):

@@ -9,7 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import store_seals
 from .places import Places
+from .store_seals import DamagedStore, Examined
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +36,7 @@ class Store:
         return [key for key, place in zip(wanted, found.tolist(), strict=True) if place < 0]
 
     def append(self, table) -> None:
-        """Add the rows of a `pyarrow.Table` in one transaction."""
+        """Add the rows of a `pyarrow.Table` in one transaction, and seal it."""
         from deltalake import WriterProperties, write_deltalake
 
         if table.num_rows:
@@ -42,6 +44,7 @@ class Store:
             rows = max(1, min(GROUP, COLUMN_BYTES * columns * table.num_rows // max(table.nbytes, 1)))
             properties = WriterProperties(compression="ZSTD", max_row_group_size=rows)
             write_deltalake(str(self.path), table, mode="append", writer_properties=properties)
+            store_seals.seal_new(self.path)
 
     def take(self, keys: Iterable[str], columns: list[str] | None = None):
         """The rows of `keys` as a `pyarrow.Table`, one per key, in the order given. Raises KeyError for a missing key."""
@@ -62,6 +65,21 @@ class Store:
         if wanted and not rows.column(self.key).equals(pa.chunked_array([wanted], pa.string())):
             raise KeyError(f"{self.path}: a row has another key than its place says; remove this folder, it is made again")
         return rows
+
+    def examine(self) -> Examined:
+        """Every file against its seal; what was written before there were seals is told as such."""
+        return store_seals.examine(self.path)
+
+    def verify(self) -> Examined:
+        """The same. Raises `DamagedStore` naming the first file that is missing or differs."""
+        examined = self.examine()
+        if examined.damage:
+            raise DamagedStore(str(examined.damage[0]))
+        return examined
+
+    def rewritten(self, why: str) -> None:
+        """Seal the table anew, after rows were taken out of it on purpose; `why` (a receipt) stays in the seals."""
+        store_seals.seal_anew(self.path, why)
 
     def rows(self) -> int:
         return self._places().count if self._exists() else 0

@@ -304,19 +304,25 @@ class Lake:
         return self._folder(asset) / "versions" / identity[:32]
 
     def _open(self, asset: str, home: Path) -> Version:
-        try:
-            manifest = json.loads((home / MANIFEST).read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise DamagedVersion(f"{home / MANIFEST}: {error}") from error
-        if not is_intact(manifest):
-            raise DamagedVersion(f"{home / MANIFEST}: its seal does not match; it was edited")
-        version = Version(self.pipeline, asset, home, manifest)
+        version = self._told(asset, home)
         if home not in self._held:
             held = hold(home)
             try:
                 stamps.trust(version)
             except DamagedVersion:
                 os.close(held)
-                raise
+                if self._told(asset, home).manifest == version.manifest:
+                    raise
+                return self._open(asset, home)  # it was exchanged for another one while it was looked at
             self._held[home] = held
         return version
+
+    def _told(self, asset: str, home: Path) -> Version:
+        """A version as its manifest tells of it."""
+        try:
+            manifest = json.loads((home / MANIFEST).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise DamagedVersion(f"{home / MANIFEST}: {error}") from error
+        if not is_intact(manifest):
+            raise DamagedVersion(f"{home / MANIFEST}: its seal does not match; it was edited")
+        return Version(self.pipeline, asset, home, manifest)

@@ -3,16 +3,18 @@
 How a question becomes an answer is the evaluation's `Chain`: users get what was measured.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmops_pipelines.config.pipeline import Answers, Embeddings, Index
 from llmops_pipelines.lifecycle import index
+from llmops_pipelines.lifecycle.corpus.forgotten import Forgotten
 from llmops_pipelines.lifecycle.datasets.prompts import PRODUCT
 from llmops_pipelines.lifecycle.evaluation.candidates import EvaluationError, Parts, Spec
 from llmops_pipelines.lifecycle.evaluation.chain import Chain
+from llmops_pipelines.lifecycle.evaluation.steps import Retrieves
 from llmops_pipelines.lifecycle.index import NO_GROUP, Hit, Where
 from llmops_pipelines.lifecycle.lake import DamagedVersion, Lake, Version
 from llmops_pipelines.lifecycle.lake.digests import file_digest
@@ -33,6 +35,23 @@ class Reply:
 
 
 @dataclass(frozen=True)
+class Discreet:
+    """A retriever that leaves out documents which were hidden or erased, and asks for more in their place."""
+
+    retriever: Retrieves
+    forgotten: Forgotten
+
+    def search(self, questions: Sequence[str], k: int, where: Where) -> list[list[Hit]]:
+        wanted = k
+        while True:
+            found = self.retriever.search(questions, wanted, where)
+            shown = [[hit for hit in row if not self.forgotten.leaves_out(hit.doc_id)] for row in found]
+            if all(len(kept) >= k or len(row) < wanted for kept, row in zip(shown, found, strict=True)):
+                return [row[:k] for row in shown]
+            wanted *= 2
+
+
+@dataclass(frozen=True)
 class Served:
     """One release, ready to search and to answer. `connector` opens the vector store that the release names."""
 
@@ -47,14 +66,15 @@ class Served:
         asking = index.Settings.of(self.part("retrieval_settings"))
         parts = (self.lake, self.part("index"), self._embeddings, asking)
         with index.Retriever.open(*parts, self._connect, self.secrets, self.project) as opened:
-            return opened.search([question], passages, where)[0]
+            return self._discreet(opened).search([question], passages, where)[0]
 
     def ask(self, question: str, where: Where = NO_GROUP) -> Reply:
         """The champion's answer from the passages that its settings and `where` allow."""
         spec = self._spec()
         doors = (self._embeddings, self._connect, self.secrets, self.project)
         with Chain.open(self.lake, spec, self._parts(), *doors) as chain:
-            (asked,) = chain.ask([question], where)
+            finder = chain.tools.finder and self._discreet(chain.tools.finder)
+            (asked,) = replace(chain, tools=replace(chain.tools, finder=finder)).ask([question], where)
         if asked.error is not None:
             raise EvaluationError(
                 f"release {self.release.epoch} of {self.release.pipeline} could not answer ({asked.error}); ask again, or look "
@@ -65,6 +85,9 @@ class Served:
     def part(self, role: str) -> Version:
         """The version that the release pins in a role. Raises `DamagedVersion` if it is gone."""
         return part_of(self.lake, self.release, role)
+
+    def _discreet(self, retriever: Retrieves) -> Discreet:
+        return Discreet(retriever, Forgotten.of(self.lake))
 
     @property
     def _embeddings(self) -> Embeddings:

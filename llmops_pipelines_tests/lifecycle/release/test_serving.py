@@ -5,11 +5,12 @@ from dataclasses import asdict
 
 import pytest
 
+from llmops_pipelines.lifecycle.corpus import forgotten
 from llmops_pipelines.lifecycle.index import Where
 from llmops_pipelines.lifecycle.index.search import retrieval
 from llmops_pipelines.lifecycle.index.search.fusion import Fusion
-from llmops_pipelines.lifecycle.lake import DamagedVersion, Lake, Version, digest
-from llmops_pipelines.lifecycle.lake.digests import file_digest
+from llmops_pipelines.lifecycle.lake import DamagedVersion, Lake, Version, digest, files
+from llmops_pipelines.lifecycle.lake.digests import file_digest, text_digest
 from llmops_pipelines.lifecycle.release import Release
 from llmops_pipelines.lifecycle.release.serving import Served
 
@@ -105,3 +106,17 @@ def test_a_base_model_that_changed_on_disk_is_refused(tuned, lake, tmp_path):
     (tmp_path / "base" / "generation_config.json").write_text("{}")
     with pytest.raises(DamagedVersion, match="is not the file that release 3 was evaluated with"):
         served(lake, tuned, {}, format=1).ask("When?")
+
+
+def hidden(lake: Lake, doc_id: str) -> None:
+    said = {"document": text_digest(doc_id), "documents": [text_digest(doc_id)], "contents": [], "blobs": [], "state": "hidden"}
+    files.replace(forgotten.folder(lake) / f"{text_digest(doc_id)}.json", files.to_json(said))
+
+
+def test_a_hidden_document_is_in_no_answer_and_others_take_its_place(extractive, lake):
+    question = "When does the Grey Heron leave Garrow?"
+    assert extractive.search(question, 1)[0].doc_id == "g/ferry.md"
+    hidden(lake, "g/ferry.md")
+    assert [hit.doc_id for hit in extractive.search(question, 1)] == ["g/quay.md"]
+    assert "g/ferry.md" not in [hit.doc_id for hit in extractive.ask(question).passages]
+    assert "14:30" not in extractive.ask(question).answer

@@ -78,6 +78,11 @@ class State:
     metadata: dict[str, Any]
     sealed: dict[int, str]
 
+    def holds(self, sequence: int, contents: str) -> bool:
+        """Whether a version is there, under the digest that it has, or that it had before something was erased from it."""
+        now = self.sealed.get(sequence)
+        return now is not None and (now == contents or f"{sequence} {contents} {now}" in self.metadata.get("rewritten", []))
+
     @property
     def newest(self) -> int:
         return max(self.sealed, default=0)

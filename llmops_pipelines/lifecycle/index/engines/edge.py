@@ -35,10 +35,8 @@ class EdgeReader:
     """A sealed directory."""
 
     def __init__(self, path: Path, ef: int = EFS[0]) -> None:
-        from qdrant_edge import EdgeShard
-
         self.ef = ef
-        self._shard: EdgeShard = EdgeShard.load(str(path))
+        self._shard: EdgeShard = _whole(path)
         if TAGS not in self._shard.info().payload_schema:
             raise IndexingError(f"{path}: this index is of an earlier layout; materialize the index again")
         self._total = _count(self._shard, None)
@@ -120,6 +118,23 @@ class EdgeReader:
         """None when it would hide nothing: a filter costs the graph search more than the question itself."""
         made = _filter_of(where)
         return None if _count(self._shard, made) == self._total else made
+
+
+def _whole(path: Path) -> "EdgeShard":
+    """Open a directory that may be exchanged for another one meanwhile: then what was read of it is read anew."""
+    from qdrant_edge import EdgeShard
+
+    while True:
+        before = path.stat().st_ino
+        try:
+            shard = EdgeShard.load(str(path))
+        except Exception:
+            if path.stat().st_ino == before:
+                raise
+            continue
+        if path.stat().st_ino == before:
+            return shard
+        shard.close()
 
 
 class EdgeWriter:

@@ -38,7 +38,7 @@ class ServerReader:
     def __init__(self, collection: Collection, sequence: int, contents: str | None = None, ef: int = EFS[0]) -> None:
         self.ef = ef
         self._collection, self._sequence = collection, sequence
-        if contents is not None and collection.state().sealed.get(sequence) != contents:
+        if contents is not None and not collection.state().holds(sequence, contents):
             raise IndexingError(
                 f"collection {collection.name}: the server holds no version {sequence} with the content that was published; "
                 "materialize the index again, it writes that version anew"

@@ -9,6 +9,15 @@ import typer
 from rich.markup import escape
 
 from llmops_pipelines import releases
+from llmops_pipelines.oncall.at import at
+from llmops_pipelines.oncall.bisect import bisect
+from llmops_pipelines.oncall.blame import blame
+from llmops_pipelines.oncall.diff import diff
+from llmops_pipelines.oncall.doctor import doctor
+from llmops_pipelines.oncall.forget import forget, restore
+from llmops_pipelines.oncall.freeze import freeze, unfreeze
+from llmops_pipelines.oncall.lineage import lineage
+from llmops_pipelines.oncall.verify import verify
 from llmops_pipelines.terminal import Name, complain, err, one_sentence, out, product_of
 
 app = typer.Typer(
@@ -18,6 +27,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(releases.app, name="release")
+ON_CALL = (doctor, at, lineage, diff, bisect, blame, verify, freeze, unfreeze, forget, restore)
+for command in ON_CALL:
+    app.command(rich_help_panel="On call")(command)
 Groups = Annotated[list[str] | None, typer.Option("--group", help="A group that you are in; may be repeated")]
 Question = Annotated[str, typer.Argument(help="A question in plain words, in quotes")]
 Epoch = Annotated[int | None, typer.Option("--release", help="As this release answers or answered; without it, the live one")]
@@ -172,19 +184,6 @@ def clean(
 
     with one_sentence():
         clean_up(product_of(name), out, really=yes)
-
-
-@app.command()
-def verify(name: Name) -> None:
-    """Read every file of every version and compare it with its sha256.
-
-    Example: [bold]llmops verify quickstart[/bold]
-    """
-    from llmops_pipelines.upkeep import verify_all
-
-    with one_sentence():
-        sound = verify_all(product_of(name), out)
-    raise typer.Exit(0 if sound else 1)
 
 
 @app.command()

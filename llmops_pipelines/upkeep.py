@@ -1,4 +1,4 @@
-"""What on-call people do by hand to a pipeline's state: list the quarantine, clean up, verify every file."""
+"""What people do by hand to a pipeline's state: list the quarantine, clean up."""
 
 import time
 
@@ -7,7 +7,7 @@ from rich.table import Table
 
 from llmops_pipelines.assets.product import Product
 from llmops_pipelines.lifecycle import corpus, release
-from llmops_pipelines.lifecycle.lake import DamagedVersion, Lake, Refusal
+from llmops_pipelines.lifecycle.lake import Lake, Refusal
 from llmops_pipelines.resources.home import Home
 from llmops_pipelines.resources.vector_store import VectorStore
 
@@ -53,25 +53,6 @@ def clean_up(product: Product, out: Console, *, really: bool) -> None:
         out.print(f"removed, {release.clean(lake, found, connect) / 1e6:.1f} MB are free again")
     elif found:
         out.print(f"\nNothing was removed. To remove it: llmops clean {product.name} --yes", style="yellow")
-
-
-def verify_all(product: Product, out: Console) -> bool:
-    """Hash every file of every version. Returns whether all are as they were published."""
-    lake = _lake(product)
-    bad = 0
-    checked = 0
-    for version in lake.all_versions():
-        checked += 1
-        try:
-            version.verify()
-        except DamagedVersion as damage:
-            bad += 1
-            lake.distrust(version)
-            out.print(f"damaged: {damage}", style="red", markup=False, soft_wrap=True)
-    out.print(f"{checked} versions, {bad} damaged")
-    if bad:
-        out.print("A damaged version is made again by the next run that needs it; a release that pins it needs a backup.")
-    return not bad
 
 
 def _lake(product: Product) -> Lake:

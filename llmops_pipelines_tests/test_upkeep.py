@@ -63,18 +63,3 @@ def test_a_clean_up_shows_first_and_removes_when_told_so(quickstart, lake):
     assert "are free again" in removed
     assert [version.path.exists() for version in versions] == [False, False] + [True] * quickstart.pipeline.retention.versions
     assert "Nothing to remove" in said(upkeep.clean_up, quickstart, really=True)[0]
-
-
-def test_verify_reads_every_file_and_has_damage_repaired(quickstart, lake):
-    import os
-
-    version = numbered(lake, 1)
-    assert said(upkeep.verify_all, quickstart) == ("1 versions, 0 damaged\n", True)
-    file = version.file("chunks.parquet")
-    status = file.stat()
-    file.write_bytes(bytes([file.read_bytes()[0] ^ 1]) + file.read_bytes()[1:])
-    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
-    text, sound = said(upkeep.verify_all, quickstart)
-    assert not sound and "damaged: " in text
-    again = numbered(Lake(lake.root, "quickstart"), 1)
-    assert not again.reused and said(upkeep.verify_all, quickstart)[1]

@@ -103,7 +103,8 @@ def _vacuum(store: Path) -> None:
 
 
 def _shorten_log(store: Path) -> None:
-    """Put a summary in the place of the log entries so far: they quote the first and the last text of each file."""
+    """Put a summary in the place of the log entries before the newest: they quote the first and the last text of each file
+    that there was. Without the newest entry Delta would append no more."""
     from deltalake import DeltaTable
 
     table = DeltaTable(str(store))
@@ -111,8 +112,7 @@ def _shorten_log(store: Path) -> None:
     newest = table.version()
     for path in (store / LOG).iterdir():
         number = path.name[:20]
-        old = number.isdigit() and (int(number) < newest or (int(number) == newest and path.suffix == ".json"))
-        if old:
+        if number.isdigit() and int(number) < newest:
             path.unlink()
 
 

@@ -130,6 +130,12 @@ def test_it_stays_out_whatever_the_source_holds(product):
     assert SECRET_ID not in product.documents().table().column("doc_id").to_pylist()
     product.index(documents)
     assert scan(product.home, NEEDLES).places == ()
+    product.write(
+        "buoys.md", "# Buoys\n\nThe harbour master counts all buoys in spring, before the first ferry leaves for Tolm."
+    )
+    grown = product.documents()
+    assert "handbook/buoys.md" in grown.table().column("doc_id").to_pylist()
+    product.index(grown)  # stores that were made smaller go on growing
 
 
 def test_the_receipt_tells_all_and_gives_nothing_away(after):

@@ -16,6 +16,8 @@ from llmops_pipelines.lifecycle.training.job import Job
 from . import tiny
 from .test_checkpoints import write_checkpoint
 
+FACTS = {"loss_last": 2.5, "tokens": 700, "seconds": 3.5, "ranks": 2, "device": "cuda"}
+
 
 @pytest.fixture
 def model(tmp_path):
@@ -37,7 +39,7 @@ class Played:
         (saved / "adapter_config.json").write_text("{}")
         answers = dict.fromkeys(truth.ANSWERS, True) | {"change_on_probes": 0.5}
         answers[f"{job.kind}_sha256"] = truth.digest_of(saved, job.kind)
-        outcome = {"engine": truth.ENGINE, "steps": 1, "ended_by": "epochs", "facts": {"loss_last": 2.5}}
+        outcome = {"engine": truth.ENGINE, "steps": 1, "ended_by": "epochs", "facts": FACTS}
         outcome["truth"] = answers | self.answers
         row = {"step": 1, "loss": 2.5, "learning_rate": 0.1, "tokens_per_second": 9.0, "seconds": 0.1}
         (job.work / "staging" / "outcome.json").write_bytes(files.to_json(outcome))
@@ -67,6 +69,7 @@ def test_a_checkpoint_is_published_with_what_it_was_made_of(tmp_path, model):
     assert set(parts) >= {"adapter_sha256", "examples_digest", "recipe_digest", "base_digest"} and parts["kind"] == "adapter"
     assert made.has("adapter/adapter_model.safetensors") and made.table("training_log").to_pylist()[0]["loss"] == 2.5
     assert made.parents.keys() == {"base_model", "training_examples"} and made.facts["loss_last"] == 2.5
+    assert (made.made["tokens"], made.made["gpu_seconds"]) == (700, 7.0)
     assert list((tmp_path / "training").glob("*/")) == [], "optimizer states are removed once the adapter is published"
 
 

@@ -4,7 +4,6 @@ While the pipeline is frozen, a run that a schedule or sensor has started releas
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import dagster as dg
 
@@ -12,7 +11,7 @@ from llmops_pipelines.config.catalogue import load_catalogue
 from llmops_pipelines.lifecycle import datasets, training
 from llmops_pipelines.lifecycle import release as stage
 from llmops_pipelines.lifecycle.evaluation import EvaluationError, Spec
-from llmops_pipelines.lifecycle.lake import Lake, Version
+from llmops_pipelines.lifecycle.lake import Version
 from llmops_pipelines.resources import freeze
 from llmops_pipelines.resources.home import Home
 from llmops_pipelines.resources.tracking import Tracking
@@ -109,42 +108,6 @@ def _chosen(
     return {role: version for role, version in roles.items() if version}
 
 
-def decided(product: Product, lake: Lake, decision: Version) -> stage.Candidate:
-    """The candidate that a decision (a version of `release`) was about, put together again from the decision's parents.
-
-    Raises `DamagedVersion` when one of them is gone.
-    """
-    chosen = decision.json("release")["candidate"]
-    parts: dict[str, Version] = {}
-    for asset in decision.parents:
-        parts[_role(product, asset, chosen)] = lake.parent(decision, asset)
-    return stage.Candidate(
-        spec=Spec.read(parts["answers"].json("candidate")),
-        parts=parts,
-        settings=_settings(product),
-        purpose=product.pipeline.description,
-    )
-
-
-def _role(product: Product, asset: str, chosen: str) -> str:
-    """The role of one of a decision's parents: `checkpoint_quickstart_dpo` is the checkpoint, and scores of another candidate
-    than the chosen one are those of the base that it must beat."""
-    noun, _, partition = asset.partition("/")
-    if noun == "eval_scores" and partition != chosen:
-        return "base_eval_scores"
-    made = {name: role for recipe in product.recipes for name, role in _made_by(product, recipe)}
-    return made.get(noun, noun)
-
-
-def _made_by(product: Product, recipe: str) -> list[tuple[str, str]]:
-    return [(product.base_of(recipe), "base_model"), (product.checkpoint_of(recipe), "checkpoint")]
-
-
-def _settings(product: Product) -> dict[str, Any]:
-    words = product.pipeline
-    return {name: getattr(words, name).model_dump(mode="json") for name in ("embeddings", "index")}
-
-
 def _frozen(product: Product, home: Home, tags: Mapping[str, str]) -> list[str]:
     """What a freeze says against releasing what this run made."""
     found = freeze.frozen(home, product.name)
@@ -171,7 +134,7 @@ def _candidate(
     return stage.Candidate(
         spec=Spec.read(parts["answers"].json("candidate")),
         parts=parts,
-        settings=_settings(product),
+        settings={name: getattr(words, name).model_dump(mode="json") for name in ("embeddings", "index")},
         problems=problems,
         run=tracking.run_of(checkpoint or parts["eval_scores"]),
         purpose=words.description,

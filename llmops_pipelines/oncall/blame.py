@@ -49,7 +49,7 @@ def blame(
     with one_sentence():
         product, place = product_of(name), Place.of(name)
         before, after = _chosen(place, good, bad, candidate)
-        sides = [_side(place, product, epoch) for epoch in (before, after)]
+        sides = [_side(place, epoch) for epoch in (before, after)]
         names = (f"release {before}", f"release {after}" if after else "the refused candidate")
         chosen = metric or product.pipeline.gate.metric
         found = find(place.lake, *sides, _doors(product), metric=chosen, say=_say, names=names)
@@ -73,16 +73,11 @@ def _chosen(place: "Place", good: int, bad: int, candidate: bool) -> tuple[int, 
     return older[-1], after
 
 
-def _side(place: "Place", product: "Product", epoch: int) -> "Candidate":
+def _side(place: "Place", epoch: int) -> "Candidate":
     from llmops_pipelines.lifecycle.lineage.blame.refused import refused
     from llmops_pipelines.lifecycle.release.candidate import Candidate
 
-    if epoch:
-        return Candidate.of(place.lake, place.history.record(epoch))
-    words = product.pipeline
-    return refused(
-        place.lake, {section: getattr(words, section).model_dump(mode="json") for section in ("embeddings", "index")}
-    )
+    return Candidate.of(place.lake, place.history.record(epoch)) if epoch else refused(place.lake)
 
 
 def _doors(product: "Product") -> "Doors":

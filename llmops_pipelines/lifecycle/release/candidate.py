@@ -43,6 +43,19 @@ class Candidate:
         spec, purpose = Spec.read(release.candidate["spec"]), release.terms.get("purpose", "")
         return cls(spec, parts, release.settings, run=release.run, purpose=purpose)
 
+    @classmethod
+    def decided(cls, lake: Lake, decision: Version) -> "Candidate":
+        """The candidate that a decision of the gate (a version of `release`) was about, promoted or not. Raises
+        `DamagedVersion` when a part of it is gone, `Impossible` when the decision does not say what it was made of."""
+        said = decision.json("release")
+        if "parts" not in said:
+            raise Impossible(
+                f"the decision about candidate {said['candidate']} of {lake.pipeline} was made by an earlier version and does "
+                f"not say what it was made of; decide anew with: llmops run {lake.pipeline}"
+            )
+        parts = {role: lake.read(part.get("asset", role), part["fingerprint"]) for role, part in said["parts"].items()}
+        return cls(Spec.read(said["described"]["spec"]), parts, said["settings"])
+
     @property
     def named(self) -> dict[str, dict[str, str]]:
         return {role: _named(role, part) for role, part in self.parts.items()}

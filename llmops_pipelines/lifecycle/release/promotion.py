@@ -19,7 +19,7 @@ from .moves import Impossible, Moves, part_of
 from .surroundings import code_version, packages
 from .terms import cleared, terms
 
-CODE = "3"
+CODE = "4"
 
 
 @dataclass(frozen=True)
@@ -194,8 +194,10 @@ def _decision(lake: Lake, candidate: Candidate, live: Release | None, outcome: s
         "model_version": live.model_version if live else "",
     }
 
+    made_of = {"parts": candidate.named, "settings": candidate.settings, "described": candidate.described}
+
     def write(draft) -> None:
-        draft.json("release", decision)
+        draft.json("release", decision | made_of)
         draft.facts.update({key: decision[key] for key in ("outcome", "candidate", "epoch", "model_version")})
         draft.facts["reasons"] = reasons
 

@@ -2,12 +2,13 @@
 
 import pytest
 
-from llmops_pipelines.assets.regression import PAGE, _linked, judged
+from llmops_pipelines.assets.regression import _linked
 from llmops_pipelines.config.gate import Gate
 from llmops_pipelines.lifecycle.lake import Version
 from llmops_pipelines.lifecycle.lineage.blame import Blame, Part
 from llmops_pipelines.lifecycle.lineage.blame.answer import Total
-from llmops_pipelines.lifecycle.release import Moves, promote
+from llmops_pipelines.lifecycle.lineage.regression import PAGE, judged
+from llmops_pipelines.lifecycle.release import Candidate, Moves, promote
 from llmops_pipelines_tests.lifecycle.release.world import CATALOGUE, GOOD, WEAK, candidate, spec, world
 
 LAX = Gate(minimum=0.0, not_worse_than_champion_by=1.0)
@@ -56,69 +57,65 @@ def answering(moves: Moves, made):
     return type(made)(made.spec, {**made.parts, "answers": version}, made.settings, made.problems, made.run, made.purpose)
 
 
-def said(product, moves: Moves, decision: Version, blame) -> tuple[Version, dict]:
-    version = judged(product, moves.lake, moves.history, decision, blame)
+def said(moves: Moves, decision: Version, blame) -> tuple[Version, dict]:
+    version = judged(moves.lake, moves.history, decision, LAX, blame)
     return version, version.json("regression")
 
 
-def test_the_first_release_has_nothing_to_be_worse_than(quickstart, moves):
-    version, told = said(quickstart, moves, released(moves, "first", GOOD), blame := Blaming())
+def test_the_first_release_has_nothing_to_be_worse_than(moves):
+    version, told = said(moves, released(moves, "first", GOOD), blame := Blaming())
     assert told["outcome"] == "nothing before" and not version.has(PAGE) and not blame.asked
 
 
-def test_a_better_release_costs_nothing(quickstart, moves):
+def test_a_better_release_costs_nothing(moves):
     released(moves, "first", GOOD)
-    version, told = said(quickstart, moves, released(moves, "second", NEWER), blame := Blaming())
+    version, told = said(moves, released(moves, "second", NEWER), blame := Blaming())
     assert told["outcome"] == "no regression" and "token_f1 +0.100" in told["why"]
     assert not version.has(PAGE) and not blame.asked and _linked(version) == {}
 
 
-def test_a_worse_release_is_explained_once_on_one_page(quickstart, moves):
+def test_a_worse_release_is_explained_once_on_one_page(moves):
     released(moves, "first", GOOD)
     decision = released(moves, "second", WEAK)
-    version, told = said(quickstart, moves, decision, blame := Blaming())
+    version, told = said(moves, decision, blame := Blaming())
     assert (told["outcome"], told["blame"]) == ("regressed", "documents made it worse")
     assert blame.asked == [("release 1", "release 2", "token_f1")]
     page = version.file(PAGE).read_text("utf-8")
     for words in ("release 2 against release 1", "documents made it worse", "5 documents edited", "Steps that differ"):
         assert words in page, words
-    again, _ = said(quickstart, moves, decision, blame)
+    again, _ = said(moves, decision, blame)
     assert again.reused and len(blame.asked) == 1
     seen = _linked(version)
     assert seen["page"].path.endswith(PAGE) and "5 documents edited" in seen["gist"].md_str
 
 
-def test_a_refused_candidate_is_compared_with_what_stays_live(quickstart, moves):
+def test_a_refused_candidate_is_compared_with_what_stays_live(moves):
     released(moves, "first", GOOD)
     decision = released(moves, "second", WEAK, STRICT)
     assert decision.facts["outcome"] == "refused"
-    _, told = said(quickstart, moves, decision, blame := Blaming())
+    _, told = said(moves, decision, blame := Blaming())
     assert told["outcome"] == "regressed" and moves.history.live().epoch == 1
     assert blame.asked == [("release 1", "the candidate that was not released", "token_f1")]
 
 
-def test_a_blame_that_fails_is_told_on_the_page_and_tried_again(quickstart, moves):
+def test_a_blame_that_fails_is_told_on_the_page_and_tried_again(moves):
     released(moves, "first", GOOD)
     decision = released(moves, "second", WEAK)
-    version, told = said(quickstart, moves, decision, Blaming(MemoryError("no room")))
+    version, told = said(moves, decision, Blaming(MemoryError("no room")))
     assert "could not be found out: MemoryError: no room" in told["blame"] and told["outcome"] == "regressed"
     assert "MemoryError: no room" in version.file(PAGE).read_text("utf-8")
-    mended, told = said(quickstart, moves, decision, Blaming())
+    mended, told = said(moves, decision, Blaming())
     assert told["blame"] == "documents made it worse" and mended.fingerprint != version.fingerprint
 
 
-def test_scores_that_cannot_be_compared_are_neither_good_nor_bad(quickstart, moves):
+def test_scores_that_cannot_be_compared_are_neither_good_nor_bad(moves):
     released(moves, "first", GOOD)
     decision = released(moves, "second", GOOD * 3)
-    _, told = said(quickstart, moves, decision, blame := Blaming())
+    _, told = said(moves, decision, blame := Blaming())
     assert told["outcome"] == "not comparable" and not blame.asked
 
 
-def test_a_candidate_is_put_together_again_from_its_decision(quickstart, moves):
-    from llmops_pipelines.assets.release import decided
-
+def test_a_candidate_is_put_together_again_from_its_decision(moves):
     made = answering(moves, candidate(moves.lake))
-    decision = promote(moves, made, LAX, CATALOGUE)
-    again = decided(quickstart, moves.lake, decision)
-    assert {role: part.digest for role, part in again.parts.items()} == {role: part.digest for role, part in made.parts.items()}
-    assert again.spec == made.spec
+    again = Candidate.decided(moves.lake, promote(moves, made, LAX, CATALOGUE))
+    assert (again.spec, again.named, again.settings) == (made.spec, made.named, made.settings)

@@ -20,11 +20,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from blame_cases import CASES, INNOCENT, Case
 from blame_models import judge
 from blame_products import Data, make
-from blame_world import World, candidate_of
+from blame_world import World
 
 from llmops_pipelines.lifecycle.release import Candidate
 
@@ -89,13 +88,13 @@ def prepared(bench: Bench, case: Case) -> None:
 def broken(bench: Bench, case: Case) -> None:
     """The fault, and everything built again. What blame is to be asked about is written to case.json."""
     world = bench.put(bench.good(case), case.world)
-    good, words = world.lake.current("release"), yaml.safe_load(world.file.read_text("utf-8"))
-    assert good, "a good product has a decision"
+    good = world.history.live()
+    assert good, "a good product has a release"
     started = time.perf_counter()
     truth = case.fault(world)
     with judge(case.judged == "moved") if case.judged else nullcontext():
         bad = world.run()
-    sides = {"good": [good.fingerprint, words], "bad": [bad.fingerprint, yaml.safe_load(world.file.read_text("utf-8"))]}
+    sides = {"good": good.epoch, "bad": bad.fingerprint}
     told = {"truth": {**asdict(truth), "documents": sorted(truth.documents), "beside": sorted(truth.beside)}}
     seconds = time.perf_counter() - started
     (world.folder / "case.json").write_text(json.dumps(sides | told | {"seconds": seconds}), "utf-8")
@@ -109,7 +108,8 @@ def asked(bench: Bench, case: Case) -> None:
     world = World(case.world, bench.rebuilt(case), bench.data)
     said = json.loads((world.folder / "case.json").read_text("utf-8"))
     os.environ["LLMOPS_HOME"] = str(world.home)
-    good, bad = (_side(world, *said[name]) for name in ("good", "bad"))
+    good = Candidate.of(world.lake, world.history.record(said["good"]))
+    bad = Candidate.decided(world.lake, world.lake.read("release", said["bad"]))
     seen = compare(good.parts["eval_scores"], bad.parts["eval_scores"], metric=case.metric)
     recorded = {"mean": seen.mean, "low": seen.low, "high": seen.high, "n": seen.n, "reason": seen.reason}
     with judge(case.judged == "moved") if case.judged else nullcontext():
@@ -117,10 +117,6 @@ def asked(bench: Bench, case: Case) -> None:
     result = {"case": case.name, "truth": said["truth"], "rebuilt_seconds": said["seconds"], "recorded": recorded}
     bench.result(case).parent.mkdir(parents=True, exist_ok=True)
     bench.result(case).write_text(json.dumps(result | {"blame": answer}, default=str), "utf-8")
-
-
-def _side(world: World, fingerprint: str, words: dict[str, Any]) -> Candidate:
-    return candidate_of(world.lake, world.lake.read("release", fingerprint), words)
 
 
 def _blamed(world: World, good: Candidate, bad: Candidate, metric: str) -> dict[str, Any]:

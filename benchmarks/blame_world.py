@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from llmops_pipelines.lifecycle.evaluation.candidates import Spec
 from llmops_pipelines.lifecycle.lake import Lake, Version
-from llmops_pipelines.lifecycle.release import Candidate
+from llmops_pipelines.lifecycle.release import History
 
 if TYPE_CHECKING:
     from blame_products import Data
@@ -62,6 +61,10 @@ class World:
     @property
     def lake(self) -> Lake:
         return Lake(self.home / "lake", self.name)
+
+    @property
+    def history(self) -> History:
+        return History(self.home / "releases" / self.name)
 
     def words(self, change: Callable[[dict[str, Any]], object]) -> None:
         """Edit the pipeline's YAML."""
@@ -115,23 +118,6 @@ class World:
         decision = self.lake.current("release")
         assert decision is not None, "a run that succeeds decides"
         return decision
-
-
-def candidate_of(lake: Lake, decision: Version, words: dict[str, Any]) -> Candidate:
-    """The candidate that a decision of the gate was about, promoted or refused."""
-    from llmops_pipelines.config.pipeline import Embeddings, Index
-
-    name = decision.json("release")["candidate"]
-    parts: dict[str, Version] = {}
-    for asset in decision.parents:
-        role = asset.partition("/")[0]
-        if role == asset or asset.endswith(f"/{name}"):
-            parts[role] = lake.parent(decision, asset)
-        elif role == "eval_scores":
-            parts["base_eval_scores"] = lake.parent(decision, asset)
-    settings = {"embeddings": Embeddings(**words.get("embeddings", {})), "index": Index(**words.get("index", {}))}
-    spec = Spec.read(parts["answers"].json("candidate"))
-    return Candidate(spec, parts, {key: value.model_dump(mode="json") for key, value in settings.items()})
 
 
 def read_lines(file: Path) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from blame_models import judge
 from blame_products import Data, make
 from blame_world import World
 
-from llmops_pipelines.lifecycle.release import Candidate
+from llmops_pipelines.lifecycle.release.candidate import Candidate
 
 GRAPH = ("documents", "chunker", "embedder", "retriever", "prompt", "answering", "base", "training", "judge", "eval set")
 VERDICTS = {"judge": "the judge moved", "eval set": "the eval set moved"}

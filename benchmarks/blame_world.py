@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from llmops_pipelines.lifecycle.lake import Lake, Version
-from llmops_pipelines.lifecycle.release import History
+from llmops_pipelines.lifecycle.release.history import History
 
 if TYPE_CHECKING:
     from blame_products import Data

@@ -26,7 +26,7 @@ from oncall_weeks import Week
 
 from llmops_pipelines.config.loader import load_pipeline, load_recipe
 from llmops_pipelines.lifecycle.lake import Draft, Lake, Version
-from llmops_pipelines.lifecycle.release import History
+from llmops_pipelines.lifecycle.release.history import History
 from llmops_pipelines.lifecycle.training.weights import base_model
 
 CHECKOUT = Path(__file__).resolve().parents[1]

@@ -25,7 +25,9 @@ from llmops_pipelines.lifecycle.evaluation.candidates import Parts, Spec
 from llmops_pipelines.lifecycle.evaluation.chain import codes
 from llmops_pipelines.lifecycle.evaluation.scores import CODE as SCORES
 from llmops_pipelines.lifecycle.lake import Draft, Version, digest
-from llmops_pipelines.lifecycle.release import Candidate, Moves, promotion
+from llmops_pipelines.lifecycle.release import promotion
+from llmops_pipelines.lifecycle.release.candidate import Candidate
+from llmops_pipelines.lifecycle.release.moves import Moves
 from llmops_pipelines.lifecycle.release.papers import write as write_papers
 from llmops_pipelines.lifecycle.training import launch
 from llmops_pipelines.lifecycle.training.settings import settings

@@ -27,7 +27,8 @@ Why = Annotated[str, typer.Option("--why", help="The reason, for whoever asks la
 
 def _moves(name: str):
     """(the pipeline, what moves its releases)."""
-    from llmops_pipelines.lifecycle.release import Moves, Registry
+    from llmops_pipelines.lifecycle.release.moves import Moves
+    from llmops_pipelines.lifecycle.release.registry import Registry
     from llmops_pipelines.resources.home import Home
     from llmops_pipelines.resources.tracking import Tracking
 
@@ -160,7 +161,7 @@ def promote(
     Example: llmops release promote quickstart 4 --to staging --yes
     """
     from llmops_pipelines.config.catalogue import load_catalogue
-    from llmops_pipelines.lifecycle import release
+    from llmops_pipelines.lifecycle.release.promotion import advance, carry_out
 
     with one_sentence():
         stage = _stage(to)
@@ -168,7 +169,7 @@ def promote(
         if yes:
             _said(moves.resume())
         approved = load_catalogue(product.project)
-        plan = release.advance(moves, epoch, stage, product.pipeline.gate, approved, who(by), why)
+        plan = advance(moves, epoch, stage, product.pipeline.gate, approved, who(by), why)
         for reason in plan.verdict.reasons:
             out.print(f"  {reason}", markup=False, soft_wrap=True)
         if plan.verdict.outcome != "promote":
@@ -178,7 +179,7 @@ def promote(
             replaced = f"instead of release {plan.live.epoch}" if plan.live else "as its first release"
             _dry(f"release {epoch} would go to {stage}, {replaced}")
             return
-        done = release.carry_out(moves, plan)
+        done = carry_out(moves, plan)
     if done.phase == "awaiting approval":
         out.print(f"release {done.epoch} waits for approval: llmops release approve {name} {done.epoch}")
     else:

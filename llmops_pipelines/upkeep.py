@@ -6,8 +6,9 @@ from rich.console import Console
 from rich.table import Table
 
 from llmops_pipelines.assets.product import Product
-from llmops_pipelines.lifecycle import corpus, release
+from llmops_pipelines.lifecycle import corpus
 from llmops_pipelines.lifecycle.lake import Lake, Refusal
+from llmops_pipelines.lifecycle.release.cleanup import clean, unneeded
 from llmops_pipelines.resources.home import Home
 from llmops_pipelines.resources.vector_store import VectorStore
 
@@ -39,7 +40,7 @@ def clean_up(product: Product, out: Console, *, really: bool) -> None:
     """Show what nobody needs, and remove it when `really`."""
     home = Home.from_environment(product.project)
     lake, history = home.lake(product.name), home.history(product.name)
-    found = release.unneeded(lake, history, product.pipeline.retention, home.folder / "training")
+    found = unneeded(lake, history, product.pipeline.retention, home.folder / "training")
     table = Table("what", "why", "MB", box=None, pad_edge=False, header_style="bold")
     shown = [each for each in found if each.path.parent.parent.name != "blobs"]
     for each in shown:
@@ -50,7 +51,7 @@ def clean_up(product: Product, out: Console, *, really: bool) -> None:
     out.print(table if found else "Nothing to remove: retention keeps everything that is there.")
     connect = VectorStore().connector(product.pipeline.index)
     if found and really:
-        out.print(f"removed, {release.clean(lake, found, connect) / 1e6:.1f} MB are free again")
+        out.print(f"removed, {clean(lake, found, connect) / 1e6:.1f} MB are free again")
     elif found:
         out.print(f"\nNothing was removed. To remove it: llmops clean {product.name} --yes", style="yellow")
 

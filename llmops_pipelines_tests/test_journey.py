@@ -16,7 +16,7 @@ import pytest
 from llmops_pipelines.config.candidates import LADDER
 from llmops_pipelines.lifecycle.evaluation import compare
 from llmops_pipelines.lifecycle.lake import Lake
-from llmops_pipelines.lifecycle.release import History
+from llmops_pipelines.lifecycle.release.history import History
 from llmops_pipelines.running import STAGES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]

@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from llmops_pipelines import releases
 from llmops_pipelines.config.gate import Gate
-from llmops_pipelines.lifecycle.release import Moves, promote
+from llmops_pipelines.lifecycle.release.moves import Moves
+from llmops_pipelines.lifecycle.release.promotion import promote
 from llmops_pipelines_tests.lifecycle.release.world import CATALOGUE, GOOD, candidate, world
 
 STAGED = Gate(minimum=0.3, enters="staging", base_models="any", stages={"production": {"approval": "manual"}})

@@ -11,8 +11,9 @@ from typing import Any
 
 import dagster as dg
 
-from llmops_pipelines.lifecycle import corpus, release
+from llmops_pipelines.lifecycle import corpus
 from llmops_pipelines.lifecycle.lake import Version
+from llmops_pipelines.lifecycle.release.cleanup import clean, unneeded
 from llmops_pipelines.resources import freeze
 from llmops_pipelines.resources.alerts import Alerts
 from llmops_pipelines.resources.home import Home
@@ -66,10 +67,10 @@ def cleanup_job(product: Product) -> dg.JobDefinition:
     @dg.op(name=f"{product.name}__cleanup", description=describe, pool="vector_store")
     def cleanup(context: dg.OpExecutionContext, home: Home, vector_store: VectorStore) -> None:
         lake = home.lake(product.name)
-        found = release.unneeded(lake, home.history(product.name), words.retention, home.folder / "training")
+        found = unneeded(lake, home.history(product.name), words.retention, home.folder / "training")
         for each in found:
             context.log.info(f"{each.path}: {each.why}")
-        freed = release.clean(lake, found, vector_store.connector(words.index))
+        freed = clean(lake, found, vector_store.connector(words.index))
         context.log.info(f"{len(found)} removed, {freed:,} bytes are free again")
 
     @dg.job(name=f"{product.name}__cleanup_job", description="Removes what `retention` does not keep.", tags=LIMIT)

@@ -9,9 +9,12 @@ import dagster as dg
 
 from llmops_pipelines.config.catalogue import load_catalogue
 from llmops_pipelines.lifecycle import datasets, training
-from llmops_pipelines.lifecycle import release as stage
 from llmops_pipelines.lifecycle.evaluation import EvaluationError, Spec
 from llmops_pipelines.lifecycle.lake import Version
+from llmops_pipelines.lifecycle.release import promotion as stage
+from llmops_pipelines.lifecycle.release.candidate import Candidate
+from llmops_pipelines.lifecycle.release.moves import Moves
+from llmops_pipelines.lifecycle.release.registry import Registry
 from llmops_pipelines.resources import freeze
 from llmops_pipelines.resources.home import Home
 from llmops_pipelines.resources.tracking import Tracking
@@ -31,7 +34,7 @@ def build(product: Product) -> list:
     @product.asset(
         group="release",
         kinds={"mlflow"},
-        code=stage.CODES["release"],
+        code=stage.CODE,
         reads={asset: asset for asset in (*product.models, *preferences)},
         pool="release",
     )
@@ -76,13 +79,13 @@ def build(product: Product) -> list:
     return [release, the_candidate_passed_the_gate, mlflow_follows_the_history]
 
 
-def moves(product: Product, home: Home, tracking: Tracking) -> stage.Moves:
+def moves(product: Product, home: Home, tracking: Tracking) -> Moves:
     """What moves the releases of a product; MLflow is opened only when it is asked."""
 
-    def registry() -> stage.Registry:
-        return stage.Registry(tracking.client(), product.name)
+    def registry() -> Registry:
+        return Registry(tracking.client(), product.name)
 
-    return stage.Moves(home.lake(product.name), home.history(product.name), registry)
+    return Moves(home.lake(product.name), home.history(product.name), registry)
 
 
 def _chosen(
@@ -116,9 +119,7 @@ def _frozen(product: Product, home: Home, tags: Mapping[str, str]) -> list[str]:
     return [f"{found}; a run that a person starts releases all the same: llmops run {product.name} --job retrain"]
 
 
-def _candidate(
-    product: Product, parts: Mapping[str, Version], tracking: Tracking, frozen: Sequence[str] = ()
-) -> stage.Candidate:
+def _candidate(product: Product, parts: Mapping[str, Version], tracking: Tracking, frozen: Sequence[str] = ()) -> Candidate:
     words = product.pipeline
     learnt = [parts[asset] for asset in ("training_examples", "preference_pairs") if asset in parts]
     problems = {
@@ -131,7 +132,7 @@ def _candidate(
         problems["the checkpoint is what was trained"] = [name for name, holds in truths.items() if holds is False]
     if frozen:
         problems["the pipeline is not frozen, or a person has started this run"] = list(frozen)
-    return stage.Candidate(
+    return Candidate(
         spec=Spec.read(parts["answers"].json("candidate")),
         parts=parts,
         settings={name: getattr(words, name).model_dump(mode="json") for name in ("embeddings", "index")},

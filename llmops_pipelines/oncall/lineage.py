@@ -12,7 +12,7 @@ from .place import Place
 
 if TYPE_CHECKING:
     from llmops_pipelines.lifecycle.lineage.traces.question import Ask
-    from llmops_pipelines.lifecycle.release import Release
+    from llmops_pipelines.lifecycle.release.history import Release
 
 DIFFERS = 3
 Number = Annotated[int | None, typer.Argument(metavar="[RELEASE]", help="Its number; without it the live one", min=1)]

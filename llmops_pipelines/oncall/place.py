@@ -10,7 +10,7 @@ from llmops_pipelines.terminal import complain
 
 if TYPE_CHECKING:
     from llmops_pipelines.lifecycle.lake import Lake
-    from llmops_pipelines.lifecycle.release import History, Release
+    from llmops_pipelines.lifecycle.release.history import History, Release
 
 
 @dataclass(frozen=True)

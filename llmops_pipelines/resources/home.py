@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from llmops_pipelines.lifecycle.lake import Lake
-from llmops_pipelines.lifecycle.release import History
+from llmops_pipelines.lifecycle.release.history import History
 
 from .folders import Folders
 

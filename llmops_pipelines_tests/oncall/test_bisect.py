@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from llmops_pipelines.lifecycle.lake import Lake
-from llmops_pipelines.lifecycle.release import History
+from llmops_pipelines.lifecycle.release.history import History
 from llmops_pipelines.oncall import bisect as command
 from llmops_pipelines_tests.conftest import PROJECT
 from llmops_pipelines_tests.lifecycle.lineage.test_bisect import Past, filled, shaken

@@ -8,7 +8,8 @@ import typer
 from typer.testing import CliRunner
 
 from llmops_pipelines.lifecycle.lake import Lake
-from llmops_pipelines.lifecycle.release import Candidate, History, Release
+from llmops_pipelines.lifecycle.release.candidate import Candidate
+from llmops_pipelines.lifecycle.release.history import History, Release
 from llmops_pipelines.oncall import blame as command
 from llmops_pipelines_tests.conftest import PROJECT
 from llmops_pipelines_tests.lifecycle.lineage.blame.conftest import lake

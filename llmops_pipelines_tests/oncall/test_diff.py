@@ -9,7 +9,8 @@ import typer
 from typer.testing import CliRunner
 
 from llmops_pipelines.lifecycle.lake import Lake
-from llmops_pipelines.lifecycle.release import Candidate, History, Release
+from llmops_pipelines.lifecycle.release.candidate import Candidate
+from llmops_pipelines.lifecycle.release.history import History, Release
 from llmops_pipelines.oncall.diff import diff
 from llmops_pipelines_tests.lifecycle.lineage.difference.pair import QUESTIONS, TEXTS, bundle
 

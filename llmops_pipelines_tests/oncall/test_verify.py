@@ -11,7 +11,8 @@ from typer.testing import CliRunner, Result
 
 from llmops_pipelines.lifecycle.lake import Lake, Version
 from llmops_pipelines.lifecycle.lake.digests import file_digest, text_digest
-from llmops_pipelines.lifecycle.release import Moves, promote
+from llmops_pipelines.lifecycle.release.moves import Moves
+from llmops_pipelines.lifecycle.release.promotion import promote
 from llmops_pipelines.oncall import verify as command
 
 from ..lifecycle.lineage.verification.product import KeepingClient

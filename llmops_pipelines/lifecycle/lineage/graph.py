@@ -15,7 +15,7 @@ from llmops_pipelines.lifecycle.lake import Lake, Version
 from llmops_pipelines.lifecycle.lake.drafts import MANIFEST
 
 if TYPE_CHECKING:
-    from llmops_pipelines.lifecycle.release import Release
+    from llmops_pipelines.lifecycle.release.history import Release
 
 Key = tuple[str, str]  # asset and digest
 ORDER = (

@@ -18,7 +18,7 @@ from .graph import Graph, Node
 if TYPE_CHECKING:
     from openlineage.client.event_v2 import InputDataset, OutputDataset, RunEvent
 
-    from llmops_pipelines.lifecycle.release import Release
+    from llmops_pipelines.lifecycle.release.history import Release
 
 PRODUCER = "urn:llmops-pipelines:lineage"
 FACET = "urn:llmops-pipelines:facets:version"  # where our own facet is described: docs/lineage.md

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from llmops_pipelines.config.gate import Gate
 from llmops_pipelines.lifecycle.evaluation.comparison import Comparison, Report, difference
 from llmops_pipelines.lifecycle.lake import Draft, Lake, Refusal, Version
-from llmops_pipelines.lifecycle.release import Candidate, History
+from llmops_pipelines.lifecycle.release.candidate import Candidate
+from llmops_pipelines.lifecycle.release.history import History
 
 from . import blame as blaming
 from .difference import Side, compare, page_of

@@ -13,7 +13,7 @@ import dagster as dg
 from llmops_pipelines.assets.product import Product
 from llmops_pipelines.definitions import graph, resources
 from llmops_pipelines.lifecycle.lake import Lake
-from llmops_pipelines.lifecycle.release import History, Release
+from llmops_pipelines.lifecycle.release.history import History, Release
 from llmops_pipelines.resources.home import Home
 
 

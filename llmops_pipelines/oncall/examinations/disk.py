@@ -3,8 +3,8 @@
 import shutil
 from collections.abc import Iterator
 
-from llmops_pipelines.lifecycle import release
 from llmops_pipelines.lifecycle.lake import Version
+from llmops_pipelines.lifecycle.release.cleanup import unneeded
 
 from .case import Case
 from .findings import Finding
@@ -44,7 +44,7 @@ def _damaged(case: Case) -> Iterator[Finding]:
 
 def _orphans(case: Case, free: int) -> Finding:
     retention, training = case.product.pipeline.retention, case.home.folder / "training"
-    found = release.unneeded(case.lake, case.history, retention, training) if case.lake.root.is_dir() else []
+    found = unneeded(case.lake, case.history, retention, training) if case.lake.root.is_dir() else []
     size = sum(each.size for each in found)
     if not found:
         return Finding("fine", "orphans", "nothing lies on the disk that nobody needs")

@@ -5,7 +5,9 @@ from datetime import datetime
 
 from llmops_pipelines.config.gate import STAGES
 from llmops_pipelines.lifecycle.lake import DamagedVersion, Refusal
-from llmops_pipelines.lifecycle.release import Moves, Registry, Release
+from llmops_pipelines.lifecycle.release.history import Release
+from llmops_pipelines.lifecycle.release.moves import Moves
+from llmops_pipelines.lifecycle.release.registry import Registry
 from llmops_pipelines.resources.tracking import Tracking
 
 from .case import Case

@@ -16,7 +16,8 @@ from llmops_pipelines.lifecycle.index.engines.holdings import Holdings, packed_d
 from llmops_pipelines.lifecycle.index.passages import chunk_id
 from llmops_pipelines.lifecycle.lake import Lake, Version, digest
 from llmops_pipelines.lifecycle.lake.digests import text_digest
-from llmops_pipelines.lifecycle.release import Candidate, History, Release
+from llmops_pipelines.lifecycle.release.candidate import Candidate
+from llmops_pipelines.lifecycle.release.history import History, Release
 
 from ..release.world import SETTINGS, spec
 

@@ -12,7 +12,7 @@ from llmops_pipelines.lifecycle.evaluation.statistics import paired_difference
 from llmops_pipelines.lifecycle.lake import Lake, Version
 from llmops_pipelines.lifecycle.lineage.bisect import Bisect, BisectError, bisect
 from llmops_pipelines.lifecycle.lineage.bisect_page import page
-from llmops_pipelines.lifecycle.release import History, Release
+from llmops_pipelines.lifecycle.release.history import History, Release
 from llmops_pipelines_tests.lifecycle.release.world import scored
 
 CALM = [Random(7).random() for _ in range(60)]  # how well each question is answered when all is well

@@ -8,7 +8,9 @@ from llmops_pipelines.lifecycle.lake import Version
 from llmops_pipelines.lifecycle.lineage.blame import Blame, Part
 from llmops_pipelines.lifecycle.lineage.blame.answer import Total
 from llmops_pipelines.lifecycle.lineage.regression import PAGE, judged
-from llmops_pipelines.lifecycle.release import Candidate, Moves, promote
+from llmops_pipelines.lifecycle.release.candidate import Candidate
+from llmops_pipelines.lifecycle.release.moves import Moves
+from llmops_pipelines.lifecycle.release.promotion import promote
 from llmops_pipelines_tests.lifecycle.release.world import CATALOGUE, GOOD, WEAK, candidate, spec, world
 
 LAX = Gate(minimum=0.0, not_worse_than_champion_by=1.0)

@@ -5,7 +5,9 @@ import os
 from llmops_pipelines.config.gate import Gate
 from llmops_pipelines.config.pipeline import Retention
 from llmops_pipelines.lifecycle.lake import Lake
-from llmops_pipelines.lifecycle.release import Moves, promote, unneeded
+from llmops_pipelines.lifecycle.release.cleanup import unneeded
+from llmops_pipelines.lifecycle.release.moves import Moves
+from llmops_pipelines.lifecycle.release.promotion import promote
 
 from .world import CATALOGUE, GOOD, candidate, world
 

@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from llmops_pipelines.config.gate import STAGES, Gate
-from llmops_pipelines.lifecycle.release import Measured, decide
+from llmops_pipelines.lifecycle.release.gate import Measured, decide
 
 GATE = Gate(
     minimum={"token_f1": 0.3, "rouge_l": 0.2},

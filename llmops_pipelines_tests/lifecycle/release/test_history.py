@@ -9,8 +9,8 @@ import pytest
 from llmops_pipelines.lifecycle.lake import Refusal
 from llmops_pipelines.lifecycle.lake.digests import file_digest
 from llmops_pipelines.lifecycle.lake.seals import seal_of
-from llmops_pipelines.lifecycle.release import Conflict, History, Release
 from llmops_pipelines.lifecycle.release import history as module
+from llmops_pipelines.lifecycle.release.history import Conflict, History, Release
 
 OLD = {  # a record as it was written before there were phases
     "epoch": 1,

@@ -13,17 +13,10 @@ import mlflow.exceptions  # noqa: F401  (before any fork)
 import pytest
 
 from llmops_pipelines.lifecycle.lake import files
-from llmops_pipelines.lifecycle.release import (
-    Conflict,
-    History,
-    Impossible,
-    Moves,
-    Plan,
-    RegistryUnavailable,
-    Release,
-    carry_out,
-)
-from llmops_pipelines.lifecycle.release.promotion import planned, promote
+from llmops_pipelines.lifecycle.release.history import Conflict, History, Release
+from llmops_pipelines.lifecycle.release.moves import Impossible, Moves
+from llmops_pipelines.lifecycle.release.promotion import Plan, carry_out, planned, promote
+from llmops_pipelines.lifecycle.release.registry import RegistryUnavailable
 
 from .world import CATALOGUE, GATE, GOOD, FolderClient, candidate, checkpoint, says, world
 

@@ -8,9 +8,10 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from llmops_pipelines.config.endpoints import ChatEndpoint
-from llmops_pipelines.lifecycle.release import Release, papers
+from llmops_pipelines.lifecycle.release import papers
 from llmops_pipelines.lifecycle.release.bill import bill_of_materials
 from llmops_pipelines.lifecycle.release.card import model_card
+from llmops_pipelines.lifecycle.release.history import Release
 from llmops_pipelines.lifecycle.release.promotion import planned
 
 from .world import CATALOGUE, GATE, candidate, spec, world

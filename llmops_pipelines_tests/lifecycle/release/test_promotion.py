@@ -9,8 +9,9 @@ from llmops_pipelines.config.catalogue import ApprovedModel, Catalogue
 from llmops_pipelines.config.endpoints import ChatEndpoint
 from llmops_pipelines.config.gate import Gate
 from llmops_pipelines.lifecycle.lake import files
-from llmops_pipelines.lifecycle.release import Conflict, Impossible, Moves, Plan, advance, carry_out, promote
-from llmops_pipelines.lifecycle.release.promotion import planned
+from llmops_pipelines.lifecycle.release.history import Conflict
+from llmops_pipelines.lifecycle.release.moves import Impossible, Moves
+from llmops_pipelines.lifecycle.release.promotion import Plan, advance, carry_out, planned, promote
 
 from .world import CATALOGUE, GATE, GOOD, base_model, candidate, checkpoint, documents, plain, says, scored, spec, world
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from llmops_pipelines.lifecycle.release import Moves, Registry, RegistryUnavailable, promote
+from llmops_pipelines.lifecycle.release.moves import Moves
+from llmops_pipelines.lifecycle.release.promotion import promote
+from llmops_pipelines.lifecycle.release.registry import Registry, RegistryUnavailable
 
 from .world import CATALOGUE, GATE, GOOD, candidate, says, world
 

@@ -11,7 +11,7 @@ from llmops_pipelines.lifecycle.index.search import retrieval
 from llmops_pipelines.lifecycle.index.search.fusion import Fusion
 from llmops_pipelines.lifecycle.lake import DamagedVersion, Lake, Version, digest, files
 from llmops_pipelines.lifecycle.lake.digests import file_digest, text_digest
-from llmops_pipelines.lifecycle.release import Release
+from llmops_pipelines.lifecycle.release.history import Release
 from llmops_pipelines.lifecycle.release.serving import Served
 
 from ..index.small_index import ToyEmbedder, passage, publish

@@ -16,7 +16,10 @@ from llmops_pipelines.config.gate import Gate
 from llmops_pipelines.lifecycle.datasets.prompts import PRODUCT
 from llmops_pipelines.lifecycle.evaluation.candidates import Spec
 from llmops_pipelines.lifecycle.lake import Lake, Version, digest
-from llmops_pipelines.lifecycle.release import Candidate, History, Moves, Registry
+from llmops_pipelines.lifecycle.release.candidate import Candidate
+from llmops_pipelines.lifecycle.release.history import History
+from llmops_pipelines.lifecycle.release.moves import Moves
+from llmops_pipelines.lifecycle.release.registry import Registry
 
 WEIGHTS = "a" * 64
 GATE = Gate(minimum=0.3)

@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from llmops_pipelines.lifecycle.release import Moves, promote
+from llmops_pipelines.lifecycle.release.moves import Moves
+from llmops_pipelines.lifecycle.release.promotion import promote
 from llmops_pipelines.oncall.examinations import assets
 from llmops_pipelines_tests.lifecycle.release.world import CATALOGUE, GATE, candidate, plain, world
 from llmops_pipelines_tests.oncall.ward import Ward, said

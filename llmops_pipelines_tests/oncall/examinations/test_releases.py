@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from llmops_pipelines.config.gate import Gate
-from llmops_pipelines.lifecycle.release import Moves, promote
+from llmops_pipelines.lifecycle.release.moves import Moves
+from llmops_pipelines.lifecycle.release.promotion import promote
 from llmops_pipelines.oncall.examinations import releases
 from llmops_pipelines.resources.tracking import Tracking
 from llmops_pipelines_tests.lifecycle.release.world import CATALOGUE, GATE, GOOD, FolderClient, candidate, world

@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from llmops_pipelines.lifecycle.lake import Lake, Version
-from llmops_pipelines.lifecycle.release import Candidate, Release
+from llmops_pipelines.lifecycle.release.candidate import Candidate
+from llmops_pipelines.lifecycle.release.history import Release
 
 from ..graph import Graph, Records, noun_of
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmops_pipelines.config.gate import STAGES
 from llmops_pipelines.lifecycle.lake import Lake, Version
-from llmops_pipelines.lifecycle.release import History
-from llmops_pipelines.lifecycle.release.history import Release
+from llmops_pipelines.lifecycle.release.history import History, Release
 
 from . import indexes, stores
 from .knowledge import Known, lakes_of

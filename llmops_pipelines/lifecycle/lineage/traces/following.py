@@ -15,7 +15,7 @@ from .passages import passages_of
 from .tables import count_where, each, rows_where
 
 if TYPE_CHECKING:
-    from llmops_pipelines.lifecycle.release import History, Release
+    from llmops_pipelines.lifecycle.release.history import History, Release
 
 LEARNT = {  # tables that are learnt from, and the column that names documents or passages
     "training_examples": "doc_ids",

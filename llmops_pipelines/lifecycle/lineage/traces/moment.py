@@ -10,7 +10,7 @@ from .release import ReleaseLineage, lineage_of
 from .release_page import header, scores
 
 if TYPE_CHECKING:
-    from llmops_pipelines.lifecycle.release import History, Release
+    from llmops_pipelines.lifecycle.release.history import History, Release
 
 
 @dataclass(frozen=True)

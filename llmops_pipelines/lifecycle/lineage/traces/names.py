@@ -8,7 +8,7 @@ from llmops_pipelines.lifecycle.lake import Refusal, Version
 from .tables import column_of, rows_where
 
 if TYPE_CHECKING:
-    from llmops_pipelines.lifecycle.release import Release
+    from llmops_pipelines.lifecycle.release.history import Release
 
 SHOWN = 5
 ALIKE = 70  # of 100

@@ -14,7 +14,7 @@ from .tables import rows_where
 
 if TYPE_CHECKING:
     from llmops_pipelines.lifecycle.evaluation.candidates import Spec
-    from llmops_pipelines.lifecycle.release import Release
+    from llmops_pipelines.lifecycle.release.history import Release
     from llmops_pipelines.lifecycle.release.serving import Reply
 
 SAME = 1e-6  # scores that differ by less are the same

@@ -13,7 +13,7 @@ from llmops_pipelines.lifecycle.lake import Lake, Version
 from ..graph import Graph, Node
 
 if TYPE_CHECKING:
-    from llmops_pipelines.lifecycle.release import History, Release
+    from llmops_pipelines.lifecycle.release.history import History, Release
 
 PHASES = ("approved", "alias set", "verified", "end")
 AMOUNTS = ("seconds", "cpu_seconds", "gpu_seconds", "tokens")

@@ -14,7 +14,7 @@ from llmops_pipelines.lifecycle.lake import Lake, Version
 from llmops_pipelines.lifecycle.lineage.blame.bundles import Bundle
 from llmops_pipelines.lifecycle.lineage.blame.parts import Player
 from llmops_pipelines.lifecycle.lineage.blame.players import players
-from llmops_pipelines.lifecycle.release import Candidate
+from llmops_pipelines.lifecycle.release.candidate import Candidate
 
 from ...index.conftest import publish_documents
 from ...release.world import SETTINGS, spec

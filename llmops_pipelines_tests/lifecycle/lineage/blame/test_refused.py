@@ -7,7 +7,7 @@ import pytest
 from llmops_pipelines.lifecycle.lake import Lake
 from llmops_pipelines.lifecycle.lineage.blame import BlameError, Doors, blame
 from llmops_pipelines.lifecycle.lineage.blame.refused import refused
-from llmops_pipelines.lifecycle.release import Candidate
+from llmops_pipelines.lifecycle.release.candidate import Candidate
 
 from .test_blaming import SPOILT, poisoned
 from .world import Product

@@ -17,7 +17,7 @@ from llmops_pipelines.lifecycle.evaluation.rows import rows_of
 from llmops_pipelines.lifecycle.evaluation.text_metrics import best, token_f1
 from llmops_pipelines.lifecycle.index.search.fusion import Fusion
 from llmops_pipelines.lifecycle.lake import Lake, Version
-from llmops_pipelines.lifecycle.release import Candidate
+from llmops_pipelines.lifecycle.release.candidate import Candidate
 
 from ...index.conftest import publish_documents
 from ...release.world import spec

@@ -10,7 +10,7 @@ from llmops_pipelines.lifecycle.index.engines.holdings import Holdings, packed_i
 from llmops_pipelines.lifecycle.lake import Lake, Version
 from llmops_pipelines.lifecycle.lake.digests import text_digest
 from llmops_pipelines.lifecycle.lineage.difference import Side
-from llmops_pipelines.lifecycle.release import Candidate
+from llmops_pipelines.lifecycle.release.candidate import Candidate
 from llmops_pipelines_tests.lifecycle.release.world import SETTINGS, base_model, checkpoint, spec
 
 TEXTS = {

@@ -2,7 +2,7 @@ import pytest
 
 from llmops_pipelines.lifecycle.lake import digest
 from llmops_pipelines.lifecycle.lineage.difference.sides import Side, Unknown, reading
-from llmops_pipelines.lifecycle.release import History, Release
+from llmops_pipelines.lifecycle.release.history import History, Release
 
 from .pair import TEXTS, bundle, corpus, cut, publish
 

@@ -18,7 +18,7 @@ from llmops_pipelines.lifecycle import corpus, datasets, index
 from llmops_pipelines.lifecycle.datasets.splits import side
 from llmops_pipelines.lifecycle.index.embedding import vector_store
 from llmops_pipelines.lifecycle.lake import Lake, Version
-from llmops_pipelines.lifecycle.release import History, Release
+from llmops_pipelines.lifecycle.release.history import History, Release
 
 from ...index.conftest import direction
 

@@ -24,7 +24,10 @@ from llmops_pipelines.lifecycle.lake.digests import digest, file_digest
 from llmops_pipelines.lifecycle.lake.drafts import MANIFEST
 from llmops_pipelines.lifecycle.lake.seals import sealed
 from llmops_pipelines.lifecycle.lineage.verification import Verification, verify
-from llmops_pipelines.lifecycle.release import Candidate, History, Moves, promote
+from llmops_pipelines.lifecycle.release.candidate import Candidate
+from llmops_pipelines.lifecycle.release.history import History
+from llmops_pipelines.lifecycle.release.moves import Moves
+from llmops_pipelines.lifecycle.release.promotion import promote
 from llmops_pipelines.lifecycle.release.registry import BUNDLE
 from llmops_pipelines.lifecycle.training.weights import base_model
 

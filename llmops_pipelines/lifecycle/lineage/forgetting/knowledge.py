@@ -88,7 +88,8 @@ class _Records:
 def lakes_of(root: Path) -> list[Lake]:
     """Every pipeline of a lake, trials among them."""
     kept = {"blobs", "stores", "mirrors"}
-    return [Lake(root, path.name) for path in sorted(root.iterdir()) if path.is_dir() and path.name not in kept]
+    found = sorted(root.iterdir()) if root.is_dir() else []
+    return [Lake(root, path.name) for path in found if path.is_dir() and path.name not in kept]
 
 
 def know(lake: Lake, documents: Iterable[str]) -> Known:

@@ -23,6 +23,8 @@ from .exchange import exchange
 from .redaction import Redaction
 
 STAGING = "forgetting-"  # how the folders of this work are called
+PAGES = (".html", ".md", ".txt")
+NOTICE = "<!doctype html><title>Erased</title><p>This page quoted a document that was erased. The receipt says why.</p>\n"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Rewritten:
 
 def redact(lake: Lake, version: Version, redaction: Redaction, receipt: str) -> Rewritten | None:
     """Rewrite what of a version tells of the documents. None when nothing does. Engine files are left as they are."""
-    changed = tables(version, redaction) | _jsons(version, redaction)
+    changed = tables(version, redaction) | _jsons(version, redaction) | _pages(version, redaction)
     if not changed and redaction.value(version.manifest) == version.manifest:
         return None
 
@@ -49,6 +51,9 @@ def redact(lake: Lake, version: Version, redaction: Redaction, receipt: str) -> 
 
 
 def put(draft: Draft, name: str, value: Any) -> None:
+    if isinstance(value, str):
+        draft.file(name).write_text(value, "utf-8")
+        return
     (draft.table if name.endswith(".parquet") else draft.json)(name.rsplit(".", 1)[0], value)
 
 
@@ -108,6 +113,18 @@ def _jsons(version: Version, redaction: Redaction) -> dict[str, Any]:
         if name.endswith(".json") and not name.startswith("edge/"):
             said = json.loads(version.file(name).read_text("utf-8"))
             if (redacted := redaction.value(said)) != said:
+                made[name] = redacted
+    return made
+
+
+def _pages(version: Version, redaction: Redaction) -> dict[str, str]:
+    """Pages for people. One that quotes a text goes as a whole: what stood around the quotation was about it."""
+    made = {}
+    for name in version.manifest["files"]:
+        if name.endswith(PAGES):
+            page = version.file(name).read_text("utf-8")
+            quotes = redaction.needles.within(page.encode())
+            if (redacted := NOTICE if quotes else redaction.text(page)) != page:
                 made[name] = redacted
     return made
 

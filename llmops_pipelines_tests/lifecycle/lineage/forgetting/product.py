@@ -148,6 +148,15 @@ class Product:
         self.history.append(Release(1, PIPELINE, said, {}, {}, approval="automatic"))
         self.history.end(1, "committed")
 
+    def explained(self, documents: Version) -> Version:
+        """A page for people that quotes the secret, with mark-up inside the sentence."""
+        page = f"<p>added: <b>{SECRET}</b></p><ins>{SECRET_TEXT[12:].replace('winters', '<mark>winters</mark>')}</ins>"
+
+        def write(draft) -> None:
+            draft.file("page.html", data=False).write_text(page, "utf-8")
+
+        return self.lake.once("regression", code="test", config={}, parents=[documents], write=write)
+
     def run_history(self) -> None:
         """What Dagster, MLflow and a killed training leave in a home: a preview, a log, an artifact, rows."""
         preview = json.dumps({"metadata": {"preview": f"| text |\n| --- |\n| {SECRET_TEXT[12:100]} |"}})
@@ -174,6 +183,7 @@ def made(folder: Path) -> Product:
     built = product.index(documents)
     checkpoint = product.learnt(documents)
     product.answered(built)
+    product.explained(documents)
     product.release({"documents": documents, "index": built, "checkpoint": checkpoint})
     product.run_history()
     return product

@@ -34,6 +34,8 @@ from llmops_pipelines.lifecycle.lineage.forgetting import (
 from .conftest import copied
 from .product import FERRY_ID, FERRY_TEXT, LIGHT_ID, LIGHT_TEXT, PIPELINE, SECRET, SECRET_ID, SECRET_TEXT, Product
 
+pytestmark = pytest.mark.slow
+
 ASKED = Asked("ann", "her family asked", "2026-05-12T09:00:00+00:00")
 NEEDLES = Needles.of([SECRET_TEXT], [FERRY_TEXT, LIGHT_TEXT])
 
@@ -104,6 +106,11 @@ def test_an_answer_that_quoted_it_is_none_any_more_and_the_others_stay(after):
     assert (one["answer"], one["error"], one["read"][1]) == (None, "forgotten", LIGHT_TEXT)
     assert one["documents"][0].startswith("forgotten/")
     assert (other["answer"], other["error"], other["read"]) == ("14:30", None, [FERRY_TEXT])
+
+
+def test_a_page_that_quoted_it_says_that_it_did(after):
+    (page,) = after[0].lake.versions("regression")
+    assert "quoted a document that was erased" in page.file("page.html").read_text("utf-8")
 
 
 def test_run_history_keeps_everything_else(after):

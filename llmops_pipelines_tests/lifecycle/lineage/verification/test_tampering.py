@@ -14,6 +14,8 @@ from llmops_pipelines.lifecycle.lineage.verification import Verification, page
 
 from .product import Tampering, make, parquet
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def product(tmp_path_factory) -> Tampering:

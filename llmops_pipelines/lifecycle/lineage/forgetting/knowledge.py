@@ -10,6 +10,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from llmops_pipelines.lifecycle.corpus import forgotten
+from llmops_pipelines.lifecycle.corpus.forgotten import Forgotten
 from llmops_pipelines.lifecycle.lake import Lake, Refusal, Version
 from llmops_pipelines.lifecycle.lake.digests import text_digest
 
@@ -130,10 +132,12 @@ def know(lake: Lake, documents: Iterable[str]) -> Known:
 def _unknown(lake: Lake, name: str, records: _Records) -> str:
     from difflib import get_close_matches
 
+    if Forgotten.of(lake).leaves_out(name):
+        return f"{lake.pipeline}: {name!r} was erased already; receipts are in {forgotten.folder(lake) / 'receipts'}"
     known = sorted({doc_id for pipeline, doc_id in records.contents if pipeline == lake.pipeline})
     close = get_close_matches(name, known, n=1, cutoff=0.5)
     meant = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{lake.pipeline} has no document {name!r} in any version, and none was forgotten under that name{meant}"
+    return f"{lake.pipeline} has no document {name!r} in any version, and forgot none of that name{meant}"
 
 
 def _records(lakes: list[Lake]) -> _Records:

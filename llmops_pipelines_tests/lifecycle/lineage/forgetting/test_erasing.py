@@ -163,6 +163,11 @@ def test_a_legal_hold_forbids_it_and_changes_nothing(product):
     assert not list(product.home.glob("lake/*/forgotten/*.json"))
 
 
+def test_what_was_erased_before_is_told_with_its_receipts(after):
+    with pytest.raises(UnknownDocument, match="was erased already; receipts are in .*forgotten/receipts"):
+        know(after[0].lake, [SECRET_ID])
+
+
 def test_an_unknown_document_is_told_with_the_nearest_name(product):
     with pytest.raises(UnknownDocument, match=f"did you mean '{SECRET_ID}'"):
         know(product.lake, [SECRET_ID.replace("ada", "ade")])

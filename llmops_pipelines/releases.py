@@ -108,28 +108,6 @@ def show(
 
 
 @app.command()
-def at(
-    name: Name,
-    when: Annotated[str, typer.Argument(metavar="TIME", help="Such as 2026-11-20T14:30, in UTC or with an offset")],
-    stage: In = "production",
-    as_json: Json = False,
-) -> None:
-    """Say what was live at a time, who had moved it, and on what evidence.
-
-    Example: llmops release at quickstart 2026-11-20T14:30
-    """
-    with one_sentence():
-        _, moves = _moves(name)
-        release = moves.history.at(when, _stage(stage))
-    if as_json:
-        typer.echo(json.dumps(_row(release) | {"reasons": release.reasons} if release else None, indent=1))
-    elif release is None:
-        out.print(f"Nothing was live in {stage} of {name} at {when}.")
-    else:
-        _tell(release)
-
-
-@app.command()
 def approve(name: Name, epoch: Epoch, why: Why = "", by: By = "", yes: Yes = False) -> None:
     """Let a release go on that waits for a person.
 

@@ -13,7 +13,7 @@ from llmops_pipelines.lifecycle.release.promotion import promote
 from llmops_pipelines_tests.lifecycle.release.world import CATALOGUE, GOOD, candidate, world
 
 STAGED = Gate(minimum=0.3, enters="staging", base_models="any", stages={"production": {"approval": "manual"}})
-COMMANDS = ("list", "show", "at", "approve", "promote", "rollback", "recover")
+COMMANDS = ("list", "show", "approve", "promote", "rollback", "recover")
 
 
 @pytest.fixture
@@ -65,15 +65,6 @@ def test_a_release_shows_its_parts_its_people_and_its_evidence(llmops, two):
     full = json.loads(llmops("show", "shop", "1", "--json").output)
     assert (full["phase"], full["evidence"]["verdict"]) == ("committed", "promote")
     assert llmops("show", "shop", "1", "--card").output.startswith("# shop, release 1\n")
-
-
-def test_what_was_live_at_a_time(llmops, two):
-    assert (
-        "Nothing was live in staging of shop at 2020-01-01." in llmops("at", "shop", "2020-01-01", "--stage", "staging").output
-    )
-    assert "release 2 of shop" in llmops("at", "shop", "2100-01-01", "--stage", "staging").output
-    assert json.loads(llmops("at", "shop", "2100-01-01", "--stage", "staging", "--json").output)["release"] == 2
-    assert llmops("at", "shop", "tuesday").exit_code == 1
 
 
 def test_a_release_goes_to_production_when_a_person_promotes_and_another_approves(llmops, two):

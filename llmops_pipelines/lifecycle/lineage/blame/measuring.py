@@ -38,6 +38,7 @@ class Measured:
     def of(cls, good: Bundle, bad: Bundle, doors: Doors, metric: str) -> "Measured":
         """Nothing is measured yet. Raises `BlameError` for a metric that was not recorded on both sides."""
         _recorded_on_both(good, bad, metric)
+        _nothing_erased_between(good, bad)
         yard, product = yardstick(good, bad), players(good, bad)
         instruments = [Player(QUESTIONS, yard.moved)] if yard.moved else []
         if metric in JUDGED and (said := _judge_moved(good, bad)):
@@ -150,3 +151,14 @@ def _judge_moved(good: Bundle, bad: Bundle) -> str:
     if a.get("identity") != b.get("identity"):
         return f"another judge: {a.get('named', 'none')} -> {b.get('named', 'none')}"
     return f"the same judge scores its anchors otherwise: {b.get('moved')}"
+
+
+def _nothing_erased_between(good: Bundle, bad: Bundle) -> None:
+    """A document that only one side held and that was erased since cannot be put back: without it another part would look
+    guilty. Raises `BlameError`."""
+    receipts = [{each["receipt"] for each in side.part("documents").manifest.get("redacted", ())} for side in (good, bad)]
+    if receipts[0] != receipts[1]:
+        raise BlameError(
+            f"documents that only one of the two held were erased since (receipt {min(receipts[0] ^ receipts[1])}); what "
+            "they did cannot be measured any more; what was found before stands in the asset regression"
+        )

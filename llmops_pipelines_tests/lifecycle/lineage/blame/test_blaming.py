@@ -1,5 +1,7 @@
 """One fault at a time in a product that is rebuilt for real: the guilty part is named, and the guilty documents."""
 
+from dataclasses import replace
+
 import pytest
 
 from llmops_pipelines.lifecycle.lake import Lake
@@ -131,3 +133,11 @@ def test_the_world_answers_well_without_faults(lake):
     """Otherwise nothing above would mean much."""
     found = blamed(lake, Product(), Product())
     assert found.total.good > 0.9 and len(texts()) == len(KEEPERS)
+
+
+def test_what_an_erased_document_did_is_not_blamed_on_another_part(lake):
+    good, bad = Product().made(lake), poisoned(Product(), *SPOILT).made(lake)
+    documents = bad.parts["documents"]
+    erased = replace(documents, manifest=documents.manifest | {"redacted": [{"receipt": "5d20", "files": {}, "seal": ""}]})
+    with pytest.raises(BlameError, match=r"only one of the two held were erased since \(receipt 5d20\)"):
+        blame(lake, good, replace(bad, parts={**bad.parts, "documents": erased}), Doors())

@@ -88,13 +88,13 @@ def prepared(bench: Bench, case: Case) -> None:
 def broken(bench: Bench, case: Case) -> None:
     """The fault, and everything built again. What blame is to be asked about is written to case.json."""
     world = bench.put(bench.good(case), case.world)
-    good = world.history.live()
-    assert good, "a good product has a release"
+    good = world.lake.current("release")
+    assert good, "a good product has a decision"
     started = time.perf_counter()
     truth = case.fault(world)
     with judge(case.judged == "moved") if case.judged else nullcontext():
         bad = world.run()
-    sides = {"good": good.epoch, "bad": bad.fingerprint}
+    sides = {"good": good.fingerprint, "bad": bad.fingerprint}
     told = {"truth": {**asdict(truth), "documents": sorted(truth.documents), "beside": sorted(truth.beside)}}
     seconds = time.perf_counter() - started
     (world.folder / "case.json").write_text(json.dumps(sides | told | {"seconds": seconds}), "utf-8")
@@ -108,8 +108,7 @@ def asked(bench: Bench, case: Case) -> None:
     world = World(case.world, bench.rebuilt(case), bench.data)
     said = json.loads((world.folder / "case.json").read_text("utf-8"))
     os.environ["LLMOPS_HOME"] = str(world.home)
-    good = Candidate.of(world.lake, world.history.record(said["good"]))
-    bad = Candidate.decided(world.lake, world.lake.read("release", said["bad"]))
+    good, bad = (Candidate.decided(world.lake, world.lake.read("release", said[name])) for name in ("good", "bad"))
     seen = compare(good.parts["eval_scores"], bad.parts["eval_scores"], metric=case.metric)
     recorded = {"mean": seen.mean, "low": seen.low, "high": seen.high, "n": seen.n, "reason": seen.reason}
     with judge(case.judged == "moved") if case.judged else nullcontext():

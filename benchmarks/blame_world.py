@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from llmops_pipelines.lifecycle.lake import Lake, Version
-from llmops_pipelines.lifecycle.release.history import History
 
 if TYPE_CHECKING:
     from blame_products import Data
@@ -61,10 +60,6 @@ class World:
     @property
     def lake(self) -> Lake:
         return Lake(self.home / "lake", self.name)
-
-    @property
-    def history(self) -> History:
-        return History(self.home / "releases" / self.name)
 
     def words(self, change: Callable[[dict[str, Any]], object]) -> None:
         """Edit the pipeline's YAML."""
